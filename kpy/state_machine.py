@@ -1,17 +1,17 @@
 """The vocabulary of kpy's replicated state machines: decide, append, replay.
 
 A machine (a group coordinator, the metadata controller) is a plain object with no I/O and no clock. Its methods look
-at its state and
-*decide*: they return a `Decision` and change nothing durable. The runtime (`kpy.server.state_machine_runtime`) then
+at its state and *decide*: they return a `Decision` and change nothing durable. The runtime
+(`kpy.server.state_machine_runtime`) then
 
 1. appends `Decision.records` to the machine's partition as one batch,
 2. calls `machine.replay(record)` for each, the only thing that changes durable state,
-3. delivers `Decision.replies`,
-4. sets and cancels `Decision.timers`.
+3. sets and cancels `Decision.timers`,
+4. delivers `Decision.replies`.
 
 Loading after a restart is replaying the partition, so that a live machine and a loaded one took the same path to
-their state. If the append
-fails, nothing is replayed, no timer changes and every reply of that decision is failed with the error.
+their state. If the append fails, nothing is replayed, no timer changes and every reply of that decision is failed
+with the error.
 
 Soft state (parked requests, session deadlines) may change while deciding; it is lost with the process and no record
 depends on it.
@@ -26,10 +26,9 @@ from kpy.protocol.schema import Message
 
 
 class ReplyTo(Protocol):
-    """Where the answer of a request goes; made by the runtime, opaque to a machine, which only stores it and names it
-    in a `Reply`.
+    """Where the answer to a request goes; a machine only keeps it and names it in a `Reply`.
 
-    Exactly one of the two methods is called, once.
+    The runtime calls exactly one of the two methods, once.
     """
 
     def resolve(self, message: Message) -> None:
@@ -41,10 +40,10 @@ class ReplyTo(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One change of durable state. `key` and `value` are messages of the machine's own record schemas; `value` None
-    is a tombstone.
+    """One change of durable state.
 
-    `key` is None for logs whose records have no key (cluster metadata).
+    `key` and `value` are messages of the machine's own record schemas. `value` None is a tombstone; `key` None
+    belongs to logs whose records have no key (cluster metadata).
     """
 
     key: Message | None
@@ -61,8 +60,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """Call `machine.expire(key)` after `delay_ms`; None cancels. A key has at most one timer: setting it again
-    replaces it."""
+    """Call `machine.expire(key)` after `delay_ms`; None cancels. A key has one timer: setting it again replaces it."""
 
     key: Hashable
     delay_ms: int | None
@@ -73,8 +71,8 @@ class Decision:
     """What a machine wants done, in the order of the fields."""
 
     records: Sequence[Record] = ()
-    replies: Sequence[Reply] = ()
     timers: Sequence[Timer] = ()
+    replies: Sequence[Reply] = ()
 
 
 NOTHING = Decision()
@@ -84,15 +82,13 @@ class StateMachine(Protocol):
     """What the runtime asks of a machine besides its own decisions."""
 
     def replay(self, record: Record) -> None:
-        """Apply one appended record. Never fails on a record that the machine wrote itself; a record it does not know
-        is skipped."""
+        """Apply one appended record."""
 
     def expire(self, key: Hashable, *, now_ms: int) -> Decision:
         """The timer of that key fired. A key that means nothing any more gives NOTHING."""
 
     def loaded(self, *, now_ms: int) -> Decision:
-        """Called once after the log was replayed: timers for what was found, records that settle what the last owner
-        left open."""
+        """Called once after replay: timers for what was found, records that settle what was left open."""
 
     def encode(self, record: Record) -> tuple[bytes | None, bytes | None]:
         """The key and value of a record as they stand in the log."""

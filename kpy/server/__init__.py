@@ -1,0 +1,1 @@
+"""The trio shell: sockets, tasks and timers around the pure parts of kpy."""

@@ -1,0 +1,105 @@
+"""The cluster's metadata as the server uses it: the controller's runtime over its log, and the image that it keeps.
+
+Whatever the controller changes reaches the partitions and the group coordinators before the client has its answer.
+"""
+
+import random
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import TypeVar
+from uuid import UUID
+
+from kpy.cluster.controller import Controller
+from kpy.cluster.image import Changes, ClusterImage
+from kpy.config import BrokerConfig
+from kpy.protocol.errors import KafkaError
+from kpy.protocol.schema import Message
+from kpy.server.clock import Clock
+from kpy.server.state_machine_runtime import KeyAndValue, StateMachineRuntime
+from kpy.server.timers import Timers
+from kpy.state_machine import Decision, ReplyTo
+from kpy.storage.log_directory import LogDirectory
+from kpy.storage.partition_log import LogConfig
+
+CLUSTER_METADATA_TOPIC = "__cluster_metadata"
+CLUSTER_METADATA_TOPIC_ID = UUID(int=1)  # Uuid.METADATA_TOPIC_ID
+
+R = TypeVar("R", bound=Message)
+Follower = Callable[[ClusterImage, Changes], None]
+
+
+class MetadataJournal:
+    """The log of the controller's records: one partition, one leader epoch."""
+
+    def __init__(self, logs: LogDirectory, clock: Clock) -> None:
+        self._clock = clock
+        self._log = logs.get(CLUSTER_METADATA_TOPIC, 0) or logs.create(
+            CLUSTER_METADATA_TOPIC, CLUSTER_METADATA_TOPIC_ID, 0, LogConfig(), now_ms=clock.now_ms()
+        )
+
+    def append_records(self, records: Sequence[KeyAndValue]) -> None:
+        self._log.append_records(records, leader_epoch=0, now_ms=self._clock.now_ms())
+
+    def read_records(self) -> Iterator[KeyAndValue]:
+        for batch in self._log.batches(self._log.log_start_offset):
+            for record in batch.records():
+                yield record.key, record.value
+
+
+class ClusterMetadata:
+    """The current image, and the way to ask the controller for changes."""
+
+    def __init__(
+        self,
+        config: BrokerConfig,
+        logs: LogDirectory,
+        *,
+        clock: Clock,
+        timers: Timers,
+        new_uuid: Callable[[], UUID],
+        random_source: random.Random,
+    ) -> None:
+        self.controller = Controller(
+            cluster_id=logs.cluster_id,
+            node_id=config.node_id,
+            config=config,
+            new_uuid=new_uuid,
+            random=random_source,
+        )
+        self._runtime = StateMachineRuntime(
+            "controller",
+            self.controller,
+            MetadataJournal(logs, clock),
+            clock=clock,
+            timers=timers,
+            replayed=self._tell_followers,
+        )
+        self._followers: list[Follower] = []
+
+    @property
+    def image(self) -> ClusterImage:
+        """The cluster at this moment."""
+        return self.controller.image
+
+    def follow(self, follower: Follower) -> None:
+        """Call `follower` after each change, in the order of registration."""
+        self._followers.append(follower)
+
+    def load(self) -> None:
+        """Replay the metadata log, then tell the followers all of it as one change."""
+        self._runtime.load()
+        self._tell_followers()
+
+    def ask(
+        self, decide: Callable[[ReplyTo], Decision], error_response: Callable[[KafkaError], R]
+    ) -> R | Awaitable[R]:
+        """As `StateMachineRuntime.ask`."""
+        return self._runtime.ask(decide, error_response)
+
+    def execute(self, decision: Decision) -> None:
+        """As `StateMachineRuntime.execute`."""
+        self._runtime.execute(decision)
+
+    def _tell_followers(self) -> None:
+        changes = self.controller.take_changes()
+        for follower in self._followers:
+            follower(self.controller.image, changes)

@@ -1,0 +1,146 @@
+"""One client's connection: frames in, replies out, in order.
+
+Every whole frame that has arrived is handled before the next wait, and the replies of that round leave in one send.
+A handler that has to wait (a long poll, a join) first lets the finished replies go. After a bounded number of
+requests other tasks run, so that one busy client never starves the rest.
+
+A connection ends when its peer closes it, when the peer breaks the protocol, or when it has made no progress for
+`connections.max.idle.ms`; a peer that sends a byte now and then, or stops reading, makes no progress.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from kpy.protocol.framing import FrameError, FrameReader
+from kpy.server.memory import RequestMemory
+from kpy.server.network import ByteStream, Part, StreamClosed
+
+logger = logging.getLogger(__name__)
+
+REQUESTS_BETWEEN_CHECKPOINTS = 64
+REPLY_PARTS_GATHERED_MAX = 256
+PROGRESS_BYTES = 1 << 16
+
+Reply = list[Part] | None
+RequestHandler = Callable[[memoryview, "Connection"], Reply | Awaitable[Reply]]
+
+
+class ProtocolViolation(Exception):
+    """The peer sent what Kafka answers by closing the connection; the message says what, for the log."""
+
+
+class Connection:
+    """Serves one stream until either side is done.
+
+    Invariant: replies are sent in the order of their requests.
+    `last_progress` moves when the peer does its part: a whole frame, a good piece of a large one, a reply taken.
+    `waiting_on_broker` is true while a request is parked, which is no fault of the peer.
+    """
+
+    def __init__(
+        self,
+        stream: ByteStream,
+        handle: RequestHandler,
+        *,
+        listener: str,
+        max_request_bytes: int,
+        request_memory: RequestMemory,
+    ) -> None:
+        self.peer = stream.peer
+        self.listener = listener
+        self.last_progress = trio.current_time()
+        self.waiting_on_broker = False
+        self._stream = stream
+        self._handle = handle
+        self._reader = FrameReader(max_request_bytes)
+        self._buffer_bytes = 0
+        self._bytes_since_progress = 0
+        self._since_checkpoint = 0
+        self._memory = request_memory
+        self._scope = trio.CancelScope()
+        self._receiving = False
+        self._finishing = False
+
+    async def serve(self) -> None:
+        """Answer requests until the connection ends, then close it."""
+        logger.info("connection from %s", self.peer)
+        reason = "closed by the peer"
+        try:
+            with self._scope:
+                await self._serve()
+            if self._scope.cancelled_caught or self._finishing:
+                reason = "closed by the broker"
+        except (ProtocolViolation, FrameError) as error:
+            reason = str(error)
+        except StreamClosed as error:
+            reason = f"lost, {error}"
+        except Exception:
+            logger.exception("a bug in the broker ends the connection from %s", self.peer)
+            reason = "a bug in the broker"
+        finally:
+            self._memory.release(self)
+            self._stream.close()
+            logger.info("connection from %s ended: %s", self.peer, reason)
+
+    def close(self) -> None:
+        """End the connection at once, whatever it is doing."""
+        self._scope.cancel()
+
+    def finish(self) -> None:
+        """End the connection once the requests that have arrived are answered."""
+        self._finishing = True
+        if self._receiving:
+            self._scope.cancel()
+
+    async def _serve(self) -> None:
+        reader = self._reader
+        while not self._finishing:
+            if self._memory.exhausted:
+                await self._memory.turn(self)
+            self._receiving = True
+            received = await self._stream.receive_into(reader.get_buffer())
+            self._receiving = False
+            if received == 0:
+                return
+            reader.commit(received)
+            if reader.capacity != self._buffer_bytes:
+                self._buffer_bytes = reader.capacity
+                self._memory.hold(self, self._buffer_bytes)
+            self._bytes_since_progress += received
+            await self._handle_frames()
+            if self._bytes_since_progress >= PROGRESS_BYTES:
+                self._made_progress()
+
+    async def _handle_frames(self) -> None:
+        """Answer every whole frame in the buffer."""
+        ready: list[Part] = []
+        try:
+            for frame in self._reader:
+                self._made_progress()
+                reply = self._handle(frame, self)
+                if reply is not None and type(reply) is not list:
+                    ready = await self._flush(ready)
+                    self.waiting_on_broker = True
+                    reply = await reply  # type: ignore[misc]  # what is neither None nor a list is awaitable
+                    self.waiting_on_broker = False
+                    self._made_progress()
+                if reply is not None:
+                    ready += reply  # type: ignore[arg-type]  # as above
+                self._since_checkpoint += 1
+                if self._since_checkpoint >= REQUESTS_BETWEEN_CHECKPOINTS or len(ready) >= REPLY_PARTS_GATHERED_MAX:
+                    self._since_checkpoint = 0
+                    ready = await self._flush(ready)
+                    await trio.lowlevel.checkpoint()
+        finally:
+            await self._flush(ready)
+
+    async def _flush(self, ready: list[Part]) -> list[Part]:
+        if ready:
+            await self._stream.send(ready)
+        return []
+
+    def _made_progress(self) -> None:
+        self._bytes_since_progress = 0
+        self.last_progress = trio.current_time()

@@ -1,0 +1,67 @@
+"""One module per API, named as in `kpy.protocol.messages`; each registers its handler with `handles`.
+
+A handler is called with the request and a `RequestContext` and gives the response, None where the client expects no
+reply, or an awaitable of either where the request has to wait. One that never waits is a plain function: its reply
+leaves together with those around it.
+
+ApiVersions is derived from this registry, so that what is advertised is what is served.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import Any, TypeVar
+
+from kpy.protocol.api_keys import ApiKey
+from kpy.protocol.schema import Request, Response, Versions
+from kpy.server.context import RequestContext
+
+MODULES = (
+    "api_versions",
+)
+
+RequestType = TypeVar("RequestType", bound=Request)
+Answer = Response | None
+HandlerFunction = Callable[[Any, RequestContext], Answer | Awaitable[Answer]]
+F = TypeVar("F", bound=HandlerFunction)
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """How one API is served.
+
+    `served` are the versions that get an answer, `advertised` what ApiVersions says: the two differ where Kafka
+    advertises more than it serves (Produce) or keeps an unstable version to itself (InitProducerId).
+    """
+
+    request_class: type[Request]
+    function: HandlerFunction
+    served: Versions
+    advertised: Versions
+
+
+_handlers: dict[ApiKey, Handler] = {}
+
+
+def handles(
+    request_class: type[Request], *, served: str | None = None, advertised: str | None = None
+) -> Callable[[F], F]:
+    """Register the decorated function for an API, at all declared versions unless `served` says which."""
+
+    def register(function: F) -> F:
+        versions = Versions.parse(served) if served else request_class.versions
+        _handlers[request_class.api] = Handler(
+            request_class, function, versions, Versions.parse(advertised) if advertised else versions
+        )
+        return function
+
+    return register
+
+
+@cache
+def all_handlers() -> dict[ApiKey, Handler]:
+    """Every API that is served, in the order of the keys."""
+    for name in MODULES:
+        import_module(f"{__name__}.{name}")
+    return dict(sorted(_handlers.items()))

@@ -1,0 +1,86 @@
+"""The bound on what partly received requests may occupy, summed over all connections.
+
+A receive buffer grows with the bytes that arrive, never with the size that a frame claims. When the buffers together
+reach the limit, connections with a large frame under way stop reading, so that TCP holds their senders back, and one
+of them at a time goes on until its frame is whole. A holder that makes no progress while others wait is closed.
+Connections whose frames fit the small buffer that everyone has are never held up.
+"""
+
+from collections import deque
+from typing import Protocol
+
+import trio
+
+SMALL_BUFFER_BYTES = 1 << 16
+STALLED_SECONDS = 5.0
+
+
+class Holder(Protocol):
+    """A connection, as far as its receive buffer goes."""
+
+    last_progress: float
+
+    def close(self) -> None:
+        """End the connection at once."""
+
+
+class RequestMemory:
+    """Accounts for the large receive buffers.
+
+    Invariant: what is held exceeds `limit_bytes` by at most one frame and one growth step of each other holder.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        self.held_bytes = 0
+        self._holders: dict[Holder, int] = {}
+        self._waiting: deque[Holder] = deque()
+        self._favoured: Holder | None = None
+        self._changed = trio.Event()
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether large frames have to take turns."""
+        return self.held_bytes >= self.limit_bytes
+
+    def hold(self, holder: Holder, size_bytes: int) -> None:
+        """`holder`'s buffer now has `size_bytes`; a small one does not count."""
+        previous = self._holders.get(holder, 0)
+        if size_bytes > SMALL_BUFFER_BYTES:
+            self._holders[holder] = size_bytes
+            self.held_bytes += size_bytes - previous
+            return
+        if previous:
+            self.release(holder)
+
+    def release(self, holder: Holder) -> None:
+        """`holder` holds nothing any more."""
+        self.held_bytes -= self._holders.pop(holder, 0)
+        if self._favoured is holder:
+            self._favoured = None
+        self._changed.set()
+        self._changed = trio.Event()
+
+    async def turn(self, holder: Holder) -> None:
+        """Wait until `holder` may receive more of the large frame that it has begun."""
+        if holder not in self._holders:
+            return
+        self._waiting.append(holder)
+        try:
+            while self.exhausted and self._favoured is not holder:
+                if self._favoured is None and self._waiting[0] is holder:
+                    self._favoured = holder
+                    holder.last_progress = trio.current_time()
+                    return
+                with trio.move_on_after(STALLED_SECONDS) as patience:
+                    await self._changed.wait()
+                if patience.cancelled_caught:
+                    self._close_stalled()
+        finally:
+            self._waiting.remove(holder)
+
+    def _close_stalled(self) -> None:
+        longest_ago = trio.current_time() - STALLED_SECONDS
+        for holder in self._holders:
+            if holder not in self._waiting and holder.last_progress <= longest_ago:
+                holder.close()

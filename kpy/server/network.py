@@ -1,0 +1,217 @@
+"""The seam between connections and bytes: listening sockets, streams, and who sends what without copying.
+
+Reading and writing try the non-blocking call first and wait for readiness only when the kernel says that it would
+block: a request that is already there costs no trip through the scheduler. File ranges leave with `os.sendfile`; on
+platforms without it, and for ranges in memory, the same parts go out by copy.
+"""
+
+import errno
+import logging
+import os
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import trio
+
+from kpy.storage.files import FileRange
+
+logger = logging.getLogger(__name__)
+
+Part = bytes | memoryview | FileRange
+
+ACCEPT_RETRY_SECONDS = 0.1
+FREE_PORT_ATTEMPTS = 16
+ACCEPT_ERRORS_OF_THE_MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
+ACCEPT_ERRORS_OF_THE_PEER = {errno.ECONNABORTED, errno.EPERM, errno.EPROTO}
+GATHERED_BUFFERS_MAX = 256
+SENDFILE_BYTES_MAX = 1 << 20
+COPY_BYTES_MAX = 1 << 18
+
+
+class StreamClosed(Exception):
+    """The peer is gone, or this side closed the stream."""
+
+
+class ByteStream(Protocol):
+    """What a connection needs of whatever carries its bytes."""
+
+    peer: str
+
+    async def receive_into(self, buffer: memoryview) -> int:
+        """Wait for bytes and put them in front of `buffer`; 0 when the peer has closed."""
+
+    async def send(self, parts: Sequence[Part]) -> None:
+        """Send all parts in order; raises StreamClosed."""
+
+    def close(self) -> None:
+        """Close at once; a pending receive or send ends."""
+
+
+class SocketStream:
+    """A connected, non-blocking TCP socket."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._sock = sock
+        self.peer = str(sock.getpeername()[0])
+
+    async def receive_into(self, buffer: memoryview) -> int:
+        while True:
+            try:
+                return self._sock.recv_into(buffer)
+            except BlockingIOError:
+                await trio.lowlevel.wait_readable(self._sock)
+            except OSError:
+                return 0
+
+    async def send(self, parts: Sequence[Part]) -> None:
+        try:
+            buffers: list[bytes | memoryview] = []
+            for part in parts:
+                if isinstance(part, FileRange):
+                    await self._send_buffers(buffers)
+                    buffers = []
+                    await self._send_range(part)
+                else:
+                    buffers.append(part)
+            await self._send_buffers(buffers)
+        except (OSError, trio.ClosedResourceError) as error:
+            raise StreamClosed(str(error)) from error
+
+    async def _send_buffers(self, buffers: list[bytes | memoryview]) -> None:
+        if len(buffers) == 1:
+            await self._send_all(buffers[0])
+            return
+        for start in range(0, len(buffers), GATHERED_BUFFERS_MAX):
+            gathered = buffers[start : start + GATHERED_BUFFERS_MAX]
+            try:
+                sent = self._sock.sendmsg(gathered)
+            except BlockingIOError:
+                sent = 0
+            for buffer in gathered:
+                if sent >= len(buffer):
+                    sent -= len(buffer)
+                else:
+                    await self._send_all(memoryview(buffer)[sent:])
+                    sent = 0
+
+    async def _send_all(self, data: bytes | memoryview) -> None:
+        try:
+            sent = self._sock.send(data)
+        except BlockingIOError:
+            sent = 0
+        if sent == len(data):
+            return
+        rest = memoryview(data)[sent:]
+        while rest:
+            await trio.lowlevel.wait_writable(self._sock)
+            try:
+                rest = rest[self._sock.send(rest) :]
+            except BlockingIOError:
+                continue
+
+    async def _send_range(self, file_range: FileRange) -> None:
+        fileno = file_range.fileno()
+        if fileno is None or not hasattr(os, "sendfile"):
+            for chunk in file_range.chunks(COPY_BYTES_MAX):
+                await self._send_all(chunk)
+            return
+        position, left = file_range.position, file_range.size_bytes
+        while left:
+            try:
+                sent = os.sendfile(self._sock.fileno(), fileno, position, min(left, SENDFILE_BYTES_MAX))
+            except BlockingIOError:
+                await trio.lowlevel.wait_writable(self._sock)
+                continue
+            if sent == 0:
+                raise StreamClosed(f"the file ended {left} bytes before the range that was promised")
+            position += sent
+            left -= sent
+            if left:
+                await trio.lowlevel.checkpoint()
+
+    def close(self) -> None:
+        if self._sock.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._sock)
+            self._sock.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A host and a port, as bound or as advertised."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def bind(host: str, port: int, *, backlog: int) -> list[socket.socket]:
+    """Listening sockets for one listener, all on the same port.
+
+    `localhost` is both loopback addresses, whatever the resolver says, because clients that resolve it try either
+    first. An empty host is every interface, as in Kafka. Port 0 takes a free port. Raises OSError if the address
+    cannot be bound; that IPv6 is missing on this machine is no error where IPv4 was bound.
+    """
+    if host == "localhost":
+        return _listen_on_both_loopbacks(port, backlog)
+    if host in ("", "0.0.0.0"):  # noqa: S104 - asked for by the user
+        return [_listen(socket.AF_INET, "0.0.0.0", port, backlog)]  # noqa: S104 - as above
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    return [_listen(family, str(address[0]), port, backlog)]
+
+
+def _listen_on_both_loopbacks(port: int, backlog: int) -> list[socket.socket]:
+    for _ in range(FREE_PORT_ATTEMPTS):
+        first = _listen(socket.AF_INET, "127.0.0.1", port, backlog)
+        try:
+            return [first, _listen(socket.AF_INET6, "::1", first.getsockname()[1], backlog)]
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                return [first]
+            first.close()
+            if port:
+                raise
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+
+def _listen(family: int, address: str, port: int, backlog: int) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if address == "::" else 1)
+        sock.bind((address, port))
+        sock.listen(backlog)
+        sock.setblocking(False)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+async def accept_forever(listener: socket.socket, serve: Callable[[SocketStream], None]) -> None:
+    """Hand each new connection to `serve`.
+
+    Running out of descriptors or memory is logged and tried again; a peer that left before it was accepted is passed
+    over; any other failure is loud.
+    """
+    while True:
+        try:
+            sock, _ = listener.accept()
+            stream = SocketStream(sock)
+        except BlockingIOError:
+            await trio.lowlevel.wait_readable(listener)
+        except OSError as error:
+            if error.errno in ACCEPT_ERRORS_OF_THE_MACHINE:
+                logger.error("cannot accept connections: %s; trying again", os.strerror(error.errno or 0))
+                await trio.sleep(ACCEPT_RETRY_SECONDS)
+            elif error.errno not in (ACCEPT_ERRORS_OF_THE_PEER | {errno.ENOTCONN}):
+                raise
+        else:
+            serve(stream)
+            await trio.lowlevel.checkpoint()

@@ -1,0 +1,154 @@
+"""The partitions that this broker leads: logs, high watermarks, and who waits for them.
+
+A log is opened when its partition is first asked for, so that a topic of many partitions costs nothing until used.
+With one broker the in-sync replicas are the leader alone, and the high watermark follows each append at once.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from uuid import UUID
+
+from kpy.cluster.image import Changes, ClusterImage, ResourceType, TopicImage
+from kpy.protocol.errors import ErrorCode, KafkaError
+from kpy.server.clock import Clock
+from kpy.server.waiters import Waiters
+from kpy.storage.log_directory import LogDirectory
+from kpy.storage.partition_log import AppendResult, LogConfig, LogRead, PartitionLog
+
+KeyAndValue = tuple[bytes | None, bytes | None]
+
+
+class Partition:
+    """One partition on its leader.
+
+    Invariant: log.log_start_offset <= high_watermark <= log.end_offset.
+    """
+
+    __slots__ = ("_clock", "_log", "high_watermark", "leader_epoch", "waiters")
+
+    def __init__(self, log: PartitionLog, leader_epoch: int, clock: Clock) -> None:
+        self._clock = clock
+        self._log = log
+        self.leader_epoch = leader_epoch
+        self.high_watermark = log.end_offset
+        self.waiters = Waiters()
+
+    @property
+    def log(self) -> PartitionLog:
+        """For questions about what is stored; appends and reads go through the partition."""
+        return self._log
+
+    def append(self, records: memoryview) -> AppendResult:
+        """Append one batch of a producer; it is committed when this returns. Raises KafkaError."""
+        result = self._log.append(records, leader_epoch=self.leader_epoch, now_ms=self._clock.now_ms())
+        if not result.duplicate:
+            self._advance(len(records))
+        return result
+
+    def append_records(self, records: Sequence[KeyAndValue]) -> None:
+        """Append the records of a state machine as one batch. Raises KafkaError."""
+        size_bytes = self._log.size_bytes
+        self._log.append_records(records, leader_epoch=self.leader_epoch, now_ms=self._clock.now_ms())
+        self._advance(self._log.size_bytes - size_bytes)
+
+    def read_records(self) -> Iterator[KeyAndValue]:
+        """Every record that is stored, for a state machine that loads."""
+        for batch in self._log.batches(self._log.log_start_offset):
+            for record in batch.records():
+                yield record.key, record.value
+
+    def read(self, offset: int, max_bytes: int, *, committed_only: bool, at_least_one: bool) -> LogRead:
+        """Batches from the one that holds `offset`, up to what a consumer may see. Raises OFFSET_OUT_OF_RANGE."""
+        limit = self.last_stable_offset if committed_only else self.high_watermark
+        return self._log.read(offset, max_bytes, up_to=limit, at_least_one=at_least_one)
+
+    @property
+    def last_stable_offset(self) -> int:
+        """Below it no transaction is open."""
+        return min(self._log.last_stable_offset, self.high_watermark)
+
+    def delete_records_before(self, offset: int) -> int:
+        """Move the log start; -1 means the high watermark. Returns the new start. Raises OFFSET_OUT_OF_RANGE."""
+        target = self.high_watermark if offset == -1 else offset
+        if not 0 <= target <= self.high_watermark:
+            raise KafkaError(
+                ErrorCode.OFFSET_OUT_OF_RANGE,
+                f"cannot delete records before {offset}: the high watermark is {self.high_watermark}",
+            )
+        start = self._log.delete_records_before(target)
+        self.waiters.wake()
+        return start
+
+    def _advance(self, size_bytes: int) -> None:
+        self.high_watermark = self._log.end_offset
+        self.waiters.more_bytes(size_bytes)
+
+
+class Partitions:
+    """Finds the partition that a request names, and follows the cluster image."""
+
+    def __init__(
+        self, logs: LogDirectory, log_config: Callable[[str, Mapping[str, str]], LogConfig], clock: Clock
+    ) -> None:
+        self.logs = logs
+        self._log_config = log_config
+        self._clock = clock
+        self._image: ClusterImage | None = None
+        self._open: dict[tuple[str, int], Partition] = {}
+
+    @property
+    def image(self) -> ClusterImage:
+        """The cluster as these partitions know it."""
+        if self._image is None:
+            raise AssertionError("partitions are asked for before the cluster image is loaded")
+        return self._image
+
+    def find(self, topic: str, index: int) -> Partition:
+        """Raises UNKNOWN_TOPIC_OR_PARTITION."""
+        found = self._open.get((topic, index))
+        return found if found is not None else self._open_partition(topic, index)
+
+    def topic_name(self, topic_id: UUID) -> str:
+        """Raises UNKNOWN_TOPIC_ID."""
+        topic = self.image.topic_by_id(topic_id)
+        if topic is None:
+            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID, f"there is no topic with id {topic_id}")
+        return topic.name
+
+    def _open_partition(self, name: str, index: int) -> Partition:
+        topic = self.image.topic(name)
+        if topic is None or not 0 <= index < len(topic.partitions):
+            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no partition {name}-{index}")
+        log = self.logs.get(name, index)
+        if log is None:
+            config = self._log_config(name, self.image.config(ResourceType.TOPIC, name))
+            log = self.logs.create(name, topic.topic_id, index, config, now_ms=self._clock.now_ms())
+        partition = Partition(log, topic.partitions[index].leader_epoch, self._clock)
+        self._open[name, index] = partition
+        return partition
+
+    def image_changed(self, image: ClusterImage, changes: Changes) -> None:
+        """Follow the controller: drop what was deleted, apply changed configs."""
+        self._image = image
+        for topic in changes.deleted:
+            self._delete(topic)
+        for kind, name in changes.configs:
+            if kind is ResourceType.TOPIC and image.topic(name) is not None:
+                self._configure(name, image.config(kind, name))
+
+    def _delete(self, topic: TopicImage) -> None:
+        for index in range(len(topic.partitions)):
+            partition = self._open.pop((topic.name, index), None)
+            self.logs.delete(topic.name, index)
+            if partition is not None:
+                partition.waiters.wake()
+
+    def _configure(self, name: str, overrides: Mapping[str, str]) -> None:
+        config = self._log_config(name, overrides)
+        for (topic, _), partition in self._open.items():
+            if topic == name:
+                partition.log.config = config
+
+    def wake_all(self) -> None:
+        """Wake every parked request: the broker stops."""
+        for partition in self._open.values():
+            partition.waiters.wake()

@@ -1,0 +1,20 @@
+"""What handlers use: one object that names the parts of the broker."""
+
+from dataclasses import dataclass
+
+from kpy.config import BrokerConfig
+from kpy.server.clock import Clock
+from kpy.server.groups import Groups
+from kpy.server.cluster_metadata import ClusterMetadata
+from kpy.server.partitions import Partitions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The parts of one running broker."""
+
+    config: BrokerConfig
+    clock: Clock
+    cluster: ClusterMetadata
+    partitions: Partitions
+    groups: Groups

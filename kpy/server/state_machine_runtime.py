@@ -1,0 +1,157 @@
+"""Runs one replicated state machine over its partition: append, replay, timers, replies; load and unload."""
+
+import logging
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from typing import Generic, Protocol, TypeVar, cast
+
+import trio
+
+from kpy.protocol.errors import ErrorCode, KafkaError
+from kpy.protocol.schema import Message
+from kpy.server.clock import Clock
+from kpy.server.timers import Timers
+from kpy.state_machine import Decision, ReplyTo, StateMachine
+
+logger = logging.getLogger(__name__)
+
+M = TypeVar("M", bound=StateMachine)
+R = TypeVar("R", bound=Message)
+
+KeyAndValue = tuple[bytes | None, bytes | None]
+
+
+class Journal(Protocol):
+    """The partition that keeps a machine's records."""
+
+    def append_records(self, records: Sequence[KeyAndValue]) -> None:
+        """Append all as one batch, or raise KafkaError and append none."""
+
+    def read_records(self) -> Iterable[KeyAndValue]:
+        """Every record, from the start of the log."""
+
+
+class ReplySlot(Generic[R]):
+    """The place of one answer: settled once, with a response or with the response that its API gives for an error."""
+
+    __slots__ = ("_error_response", "_event", "_message")
+
+    def __init__(self, error_response: Callable[[KafkaError], R]) -> None:
+        self._error_response = error_response
+        self._message: R | None = None
+        self._event: trio.Event | None = None
+
+    def resolve(self, message: Message) -> None:
+        if self._message is not None:
+            raise AssertionError(f"a request is answered twice: {self._message!r}, then {message!r}")
+        self._message = cast("R", message)
+        if self._event is not None:
+            self._event.set()
+
+    def fail(self, error: KafkaError) -> None:
+        self.resolve(self._error_response(error))
+
+    @property
+    def message(self) -> R | None:
+        """The answer, once there is one."""
+        return self._message
+
+    async def wait(self) -> R:
+        """Wait for the answer."""
+        self._event = trio.Event()
+        while self._message is None:
+            await self._event.wait()
+        return self._message
+
+
+class StateMachineRuntime(Generic[M]):
+    """One machine, its journal and its timers.
+
+    The machine's methods are called through `ask` (a request wants an answer) or `execute` (nobody waits).
+    `replayed` is called after each change of durable state and before the replies, for those who follow it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        machine: M,
+        journal: Journal,
+        *,
+        clock: Clock,
+        timers: Timers,
+        replayed: Callable[[], None] | None = None,
+    ) -> None:
+        self.name = name
+        self.machine = machine
+        self._journal = journal
+        self._clock = clock
+        self._timers = timers
+        self._replayed = replayed
+        self._timer_keys: set[Hashable] = set()
+        self._parked: set[ReplySlot[Message]] = set()
+
+    def load(self) -> None:
+        """Replay the journal."""
+        for key, value in self._journal.read_records():
+            record = self.machine.decode(key, value)
+            if record is not None:
+                self.machine.replay(record)
+        self.execute(self.machine.loaded(now_ms=self._clock.now_ms()))
+
+    def unload(self) -> None:
+        """Stop the timers and answer what is parked with NOT_COORDINATOR, so that clients look for the next owner."""
+        for key in self._timer_keys:
+            self._timers.cancel((self, key))
+        self._timer_keys.clear()
+        for slot in list(self._parked):
+            slot.fail(KafkaError(ErrorCode.NOT_COORDINATOR, "the coordinator is shutting down"))
+        self._parked.clear()
+
+    def ask(
+        self, decide: Callable[[ReplyTo], Decision], error_response: Callable[[KafkaError], R]
+    ) -> R | Awaitable[R]:
+        """Execute what `decide` decides; the answer, or an awaitable of it where the machine has parked the request.
+
+        `error_response` makes the API's response of an error that is not the machine's: a failed append, an unload.
+        """
+        slot = ReplySlot(error_response)
+        self.execute(decide(slot))
+        return slot.message if slot.message is not None else self._wait(slot)
+
+    async def _wait(self, slot: ReplySlot[R]) -> R:
+        parked = cast("ReplySlot[Message]", slot)
+        self._parked.add(parked)
+        try:
+            return await slot.wait()
+        finally:
+            self._parked.discard(parked)
+
+    def execute(self, decision: Decision) -> None:
+        """Carry out a decision, in the order that `kpy.state_machine` states."""
+        if decision.records:
+            try:
+                self._journal.append_records([self.machine.encode(record) for record in decision.records])
+            except KafkaError as error:
+                logger.error("%s: could not append %d records: %s", self.name, len(decision.records), error)
+                for reply in decision.replies:
+                    reply.to.fail(error)
+                return
+            for record in decision.records:
+                self.machine.replay(record)
+            if self._replayed is not None:
+                self._replayed()
+        for timer in decision.timers:
+            self._set_timer(timer.key, timer.delay_ms)
+        for reply in decision.replies:
+            reply.to.resolve(reply.message)
+
+    def _set_timer(self, key: Hashable, delay_ms: int | None) -> None:
+        if delay_ms is None:
+            self._timer_keys.discard(key)
+            self._timers.cancel((self, key))
+            return
+        self._timer_keys.add(key)
+        self._timers.set((self, key), delay_ms, lambda: self._expire(key))
+
+    def _expire(self, key: Hashable) -> None:
+        self._timer_keys.discard(key)
+        self.execute(self.machine.expire(key, now_ms=self._clock.now_ms()))
