@@ -1,0 +1,68 @@
+"""What a benchmark measures, and how much work it takes to measure it."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One row of the table."""
+
+    title: str
+    unit: str
+    higher_is_better: bool = False
+
+
+Measurements = Mapping[Metric, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How much of each kind of work is done."""
+
+    rounds: int
+    settle_s: float
+    produced_bytes: int
+    passes: int
+    requests: int
+    pipelined_requests: int
+    paced_s: float
+    groups: int
+
+
+FULL = Scale(
+    rounds=3,
+    settle_s=2.0,
+    produced_bytes=200_000_000,
+    passes=3,
+    requests=10_000,
+    pipelined_requests=200_000,
+    paced_s=10.0,
+    groups=5,
+)
+QUICK = Scale(
+    rounds=1,
+    settle_s=0.1,
+    produced_bytes=4_000_000,
+    passes=2,
+    requests=200,
+    pipelined_requests=2_000,
+    paced_s=0.5,
+    groups=1,
+)
+
+
+def percentile(values: Sequence[float], per_cent: int) -> float:
+    """The value that `per_cent` of the values do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, len(ordered) * per_cent // 100)]
+
+
+def medians(rounds: Sequence[Measurements]) -> dict[Metric, float]:
+    """The median over the rounds of every metric that some round measured."""
+    values: dict[Metric, list[float]] = {}
+    for measured in rounds:
+        for metric, value in measured.items():
+            values.setdefault(metric, []).append(value)
+    return {metric: statistics.median(seen) for metric, seen in values.items()}

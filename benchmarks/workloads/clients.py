@@ -1,0 +1,53 @@
+"""confluent-kafka, the client of the workloads that a program would do with a client."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from confluent_kafka import Consumer, KafkaException, Producer
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # not in its __all__
+
+from benchmarks.brokers import RunningBroker
+
+TIMEOUT_S = 60.0
+
+
+def create_topic(broker: RunningBroker, topic: str, *, partitions: int) -> None:
+    """Return when the topic is there and every partition has a leader."""
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+    for created in admin.create_topics([NewTopic(topic, num_partitions=partitions, replication_factor=1)]).values():
+        created.result(TIMEOUT_S)
+    deadline = time.monotonic() + TIMEOUT_S
+    while time.monotonic() < deadline:
+        seen = admin.list_topics(topic, timeout=TIMEOUT_S).topics[topic].partitions.values()
+        if len(seen) == partitions and all(partition.leader >= 0 for partition in seen):
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"{topic} has no leaders after {TIMEOUT_S:g} s")
+
+
+def producer(broker: RunningBroker, **settings: str | int) -> Producer:
+    common: dict[str, str | int] = {"bootstrap.servers": broker.bootstrap, "acks": "all"}
+    return Producer(common | {name.replace("_", "."): value for name, value in settings.items()})
+
+
+@contextmanager
+def consumer(broker: RunningBroker, group_id: str, **settings: str | int) -> Iterator[Consumer]:
+    """A consumer that starts at the beginning and commits nothing."""
+    common: dict[str, str | int | bool] = {
+        "bootstrap.servers": broker.bootstrap,
+        "group.id": group_id,
+        "auto.offset.reset": "earliest",
+        "enable.auto.commit": False,
+    }
+    opened = Consumer(common | {name.replace("_", "."): value for name, value in settings.items()})
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def check(error: object) -> None:
+    """A record or an event that is an error ends the benchmark."""
+    if error is not None:
+        raise KafkaException(error)
