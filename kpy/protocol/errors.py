@@ -175,3 +175,11 @@ class KafkaError(Exception):
 
     def __str__(self) -> str:
         return f"{self.code.name}: {self.message}"
+
+
+class DecodeError(ValueError):
+    """These bytes are not the message they are said to be: truncated, overlong, or holding what its type forbids."""
+
+
+class EncodeError(ValueError):
+    """This message cannot be written in this version: a value out of range, or one the version has no place for."""

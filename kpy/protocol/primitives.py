@@ -1,0 +1,349 @@
+"""Kafka's wire types as constructs, and the names under which message declarations use them.
+
+A declared type is `Annotated[<Python type>, <construct>]`: a type checker reads the first, the codecs the second. The
+fixed-width types are construct's own. Types with a length have two forms: a fixed-width length, and in flexible
+versions (KIP-482) a compact one, an unsigned varint of the length plus one, where zero is null. `at()` gives the form
+that a version uses, so that declarations never say which it is.
+
+Reading is safe on hostile bytes: a length or count is compared with the bytes that are there before anything is
+allocated, varints end after five bytes, text is valid UTF-8, and one message holds at most `MAX_ELEMENTS` array
+elements. What is wrong raises `DecodeError`, or a `ConstructError` from construct itself, which `schema` turns into one.
+"""
+
+import io
+import uuid
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Annotated, Any, Protocol, Self, TypeAlias, TypeVar
+
+from construct import (
+    Construct,
+    Flag,
+    Float64b,
+    Int8sb,
+    Int16sb,
+    Int16ub,
+    Int32sb,
+    Int32ub,
+    Int64sb,
+    stream_read,
+    stream_write,
+)
+
+from kpy.protocol.errors import DecodeError, EncodeError
+
+MAX_ELEMENTS = 1 << 20
+"""Array elements of one message, all its arrays together: an element of three bytes becomes some 200 in memory."""
+
+MAX_VARINT_BYTES = 5
+ZERO_UUID = uuid.UUID(int=0)
+_KNOWN_UUIDS = 1024
+_BYTES_LIKE = (bytes, bytearray, memoryview)
+
+T = TypeVar("T")
+
+
+class Part(Protocol):
+    """Bytes that are not in memory, such as a range of a file: kept whole by `encode_parts`, for sendfile."""
+
+    @property
+    def size_bytes(self) -> int: ...
+
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+RecordsValue: TypeAlias = Buffer | Part | Sequence[Buffer | Part]
+
+
+class MessageInput(io.BytesIO):
+    """The stream that the interpreted codec reads: it knows what is left, of bytes and of array elements."""
+
+    def __init__(self, data: Buffer) -> None:
+        super().__init__(data)
+        self.size_bytes = len(data)
+        self.elements_left = MAX_ELEMENTS
+
+    @property
+    def remaining(self) -> int:
+        return self.size_bytes - self.tell()
+
+    def take_elements(self, count: int, minimum_size: int) -> None:
+        """Refuse a count that the bytes left cannot hold, or that is more than a message may have."""
+        self.elements_left -= count
+        if count * minimum_size > self.remaining or self.elements_left < 0:
+            raise DecodeError(f"array of {count} elements, which is more than the message holds")
+
+
+class PartsOutput:
+    """The stream that the interpreted codec writes: like a file, and it takes parts that are not bytes."""
+
+    def __init__(self) -> None:
+        self.parts: list[Buffer | Part] = []
+
+    def write(self, data: Buffer) -> int:
+        self.parts.append(data)
+        return len(data)
+
+    def write_part(self, part: Buffer | Part) -> None:
+        self.parts.append(part)
+
+
+def read_unsigned_varint(buffer: Buffer, position: int) -> tuple[int, int]:
+    """The value at that position and the position behind it; IndexError at the end of the buffer."""
+    value = 0
+    for shift in range(0, 7 * MAX_VARINT_BYTES, 7):
+        byte = buffer[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            if value > 0xFFFFFFFF:
+                break
+            return value, position
+    raise DecodeError("a varint does not fit into 32 bits")
+
+
+def unsigned_varint(value: int) -> bytes:
+    """Seven bits a byte, the lowest first, the top bit saying that more follow."""
+    if value < 0x80:
+        if value < 0:
+            raise EncodeError(f"{value} is negative")
+        return _ONE_BYTE[value]
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+_ONE_BYTE = tuple(bytes((value,)) for value in range(0x80))
+
+
+class UnsignedVarintType(Construct):
+    """Lengths, counts and tags of flexible versions."""
+
+    minimum_size = 1
+
+    def _parse(self, stream: Any, context: Any, path: str) -> int:
+        raw = b""
+        while not raw or (raw[-1] >= 0x80 and len(raw) < MAX_VARINT_BYTES):
+            raw += stream_read(stream, 1, path)
+        return read_unsigned_varint(raw, 0)[0] if raw[-1] < 0x80 else read_unsigned_varint(raw + b"\xff", 0)[0]
+
+    def _build(self, obj: int, stream: Any, context: Any, path: str) -> int:
+        data = unsigned_varint(obj)
+        stream_write(stream, data, len(data), path)
+        return obj
+
+
+class CompactLengthType(UnsignedVarintType):
+    """A length in flexible versions: one more than it says, so that zero can stand for null, read as -1."""
+
+    def _parse(self, stream: Any, context: Any, path: str) -> int:
+        return super()._parse(stream, context, path) - 1
+
+    def _build(self, obj: int, stream: Any, context: Any, path: str) -> int:
+        super()._build(obj + 1, stream, context, path)
+        return obj
+
+
+UnsignedVarint = UnsignedVarintType()
+CompactLength = CompactLengthType()
+
+
+class WithLength(Construct):
+    """What follows a length: text, bytes, records or the elements of an array. A length of -1 means null."""
+
+    zero: Any = None
+
+    def __init__(self, length: Construct, *, nullable: bool = False) -> None:
+        super().__init__()
+        self.length = length
+        self.nullable = nullable
+
+    @property
+    def minimum_size(self) -> int:
+        return minimum_size(self.length)
+
+    def at(self, *, flexible: bool, nullable: bool) -> Self:
+        """This type in the form of one version."""
+        return type(self)(CompactLength if flexible else self.length, nullable=nullable)
+
+    def _parse(self, stream: Any, context: Any, path: str) -> Any:
+        length = self.length._parsereport(stream, context, path)
+        if length < 0:
+            if length == -1 and self.nullable:
+                return None
+            raise DecodeError(f"length {length} at {path}")
+        return self._parse_content(length, stream, context, path)
+
+    def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
+        if obj is None:
+            if not self.nullable:
+                raise EncodeError(f"null at {path}")
+            self.length._build(-1, stream, context, path)
+        else:
+            self._build_content(obj, stream, context, path)
+        return obj
+
+    def _parse_content(self, length: int, stream: Any, context: Any, path: str) -> Any:
+        raise NotImplementedError
+
+    def _build_content(self, obj: Any, stream: Any, context: Any, path: str) -> None:
+        raise NotImplementedError
+
+    def _read(self, length: int, stream: Any, path: str) -> bytes:
+        if length > stream.remaining:
+            raise DecodeError(f"{length} bytes at {path}, of which {stream.remaining} are there")
+        data: bytes = stream_read(stream, length, path)
+        return data
+
+
+class TextType(WithLength):
+    """A string, as UTF-8."""
+
+    zero = ""
+
+    def _parse_content(self, length: int, stream: Any, context: Any, path: str) -> str:
+        return self._read(length, stream, path).decode()
+
+    def _build_content(self, obj: str, stream: Any, context: Any, path: str) -> None:
+        data = obj.encode()
+        self.length._build(len(data), stream, context, path)
+        stream_write(stream, data, len(data), path)
+
+
+class BytesType(WithLength):
+    """Opaque bytes."""
+
+    zero = b""
+
+    def _parse_content(self, length: int, stream: Any, context: Any, path: str) -> bytes:
+        return self._read(length, stream, path)
+
+    def _build_content(self, obj: Buffer, stream: Any, context: Any, path: str) -> None:
+        self.length._build(len(obj), stream, context, path)
+        stream_write(stream, obj, len(obj), path)
+
+
+class RecordsType(WithLength):
+    """Record batches: read as a view of the message, written from buffers and parts without copying any of them."""
+
+    def _parse_content(self, length: int, stream: Any, context: Any, path: str) -> memoryview:
+        return memoryview(self._read(length, stream, path))
+
+    def _build_content(self, obj: RecordsValue, stream: Any, context: Any, path: str) -> None:
+        parts, size_bytes = record_parts(obj)
+        self.length._build(size_bytes, stream, context, path)
+        for part in parts:
+            stream.write_part(part)
+
+
+def record_parts(value: RecordsValue) -> tuple[Sequence[Buffer | Part], int]:
+    """The parts of a records field and their size together."""
+    if isinstance(value, _BYTES_LIKE):
+        return (value,), len(value)
+    if not isinstance(value, (list, tuple)):
+        return (value,), value.size_bytes  # type: ignore[union-attr]  # a Part: nothing else is left
+    return value, sum(len(part) if isinstance(part, _BYTES_LIKE) else part.size_bytes for part in value)
+
+
+class ArrayType(WithLength):
+    """A count and that many elements. Declarations name the element in brackets, `of()` puts it in."""
+
+    element: Construct
+    zero: Any = ()
+
+    def of(self, element: Construct) -> Self:
+        """An array in this form, of these elements."""
+        array = type(self)(self.length, nullable=self.nullable)
+        array.element = element
+        return array
+
+    def _parse_content(self, length: int, stream: Any, context: Any, path: str) -> list[Any]:
+        stream.take_elements(length, max(1, minimum_size(self.element)))
+        return [self.element._parsereport(stream, context, path) for _ in range(length)]
+
+    def _build_content(self, obj: Sequence[Any], stream: Any, context: Any, path: str) -> None:
+        self.length._build(len(obj), stream, context, path)
+        for index, element in enumerate(obj):
+            self.element._build(element, stream, context, f"{path}[{index}]")
+
+
+class UuidType(Construct):
+    """A topic id: 16 bytes, all zero for none."""
+
+    minimum_size = 16
+    zero = ZERO_UUID
+
+    def _parse(self, stream: Any, context: Any, path: str) -> uuid.UUID:
+        return uuid_of(stream_read(stream, 16, path))
+
+    def _build(self, obj: uuid.UUID, stream: Any, context: Any, path: str) -> uuid.UUID:
+        stream_write(stream, obj.bytes, 16, path)
+        return obj
+
+
+@lru_cache(_KNOWN_UUIDS)
+def uuid_of(data: bytes) -> uuid.UUID:
+    """The same few topic ids come with every request, and making a UUID costs a microsecond."""
+    return uuid.UUID(bytes=data)
+
+
+class NullableStructType(Construct):
+    """A struct behind one byte: 1 if it is there, -1 for null. `of()` puts the struct in."""
+
+    minimum_size = 1
+    zero: Any = None
+    struct: Construct
+
+    def of(self, struct: Construct) -> "NullableStructType":
+        nullable = NullableStructType()
+        nullable.struct = struct
+        return nullable
+
+    def _parse(self, stream: Any, context: Any, path: str) -> Any:
+        if Int8sb._parse(stream, context, path) < 0:
+            return None
+        return self.struct._parsereport(stream, context, path)
+
+    def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
+        Int8sb._build(-1 if obj is None else 1, stream, context, path)
+        if obj is not None:
+            self.struct._build(obj, stream, context, path)
+        return obj
+
+
+def minimum_size(construct: Construct) -> int:
+    """The fewest bytes that a value takes: what a claimed count is checked with."""
+    declared = getattr(construct, "minimum_size", None)
+    size: int = construct.sizeof() if declared is None else declared
+    return size
+
+
+def zero_value(construct: Construct) -> Any:
+    """What a field of this type holds when neither the wire nor the declaration gives it a value."""
+    if construct is Flag:
+        return False
+    if construct is Float64b:
+        return 0.0
+    return getattr(construct, "zero", 0)
+
+
+Bool = Annotated[bool, Flag]
+Int8 = Annotated[int, Int8sb]
+Int16 = Annotated[int, Int16sb]
+UInt16 = Annotated[int, Int16ub]
+Int32 = Annotated[int, Int32sb]
+UInt32 = Annotated[int, Int32ub]
+Int64 = Annotated[int, Int64sb]
+Float64 = Annotated[float, Float64b]
+Uuid = Annotated[uuid.UUID, UuidType()]
+String = Annotated[str, TextType(Int16sb)]
+NullableString = Annotated[str | None, TextType(Int16sb, nullable=True)]
+Bytes = Annotated[bytes, BytesType(Int32sb)]
+NullableBytes = Annotated[bytes | None, BytesType(Int32sb, nullable=True)]
+Records = Annotated[RecordsValue, RecordsType(Int32sb)]
+NullableRecords = Annotated[RecordsValue | None, RecordsType(Int32sb, nullable=True)]
+Array = Annotated[list[T], ArrayType(Int32sb)]
+NullableArray = Annotated[list[T] | None, ArrayType(Int32sb, nullable=True)]
+NullableStruct = Annotated[T | None, NullableStructType()]
