@@ -1,7 +1,7 @@
 """confluent-kafka, the client of the workloads that a program would do with a client."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from confluent_kafka import Consumer, KafkaException, Producer
@@ -14,7 +14,7 @@ TIMEOUT_S = 60.0
 
 def create_topic(broker: RunningBroker, topic: str, *, partitions: int) -> None:
     """Return when the topic is there and every partition has a leader."""
-    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+    admin = AdminClient(_configuration(broker, {}))
     for created in admin.create_topics([NewTopic(topic, num_partitions=partitions, replication_factor=1)]).values():
         created.result(TIMEOUT_S)
     deadline = time.monotonic() + TIMEOUT_S
@@ -27,24 +27,24 @@ def create_topic(broker: RunningBroker, topic: str, *, partitions: int) -> None:
 
 
 def producer(broker: RunningBroker, **settings: str | int) -> Producer:
-    common: dict[str, str | int] = {"bootstrap.servers": broker.bootstrap, "acks": "all"}
-    return Producer(common | {name.replace("_", "."): value for name, value in settings.items()})
+    return Producer(_configuration(broker, {"acks": "all", **settings}))
 
 
 @contextmanager
-def consumer(broker: RunningBroker, group_id: str, **settings: str | int) -> Iterator[Consumer]:
+def consumer(broker: RunningBroker, group_id: str) -> Iterator[Consumer]:
     """A consumer that starts at the beginning and commits nothing."""
-    common: dict[str, str | int | bool] = {
-        "bootstrap.servers": broker.bootstrap,
-        "group.id": group_id,
-        "auto.offset.reset": "earliest",
-        "enable.auto.commit": False,
-    }
-    opened = Consumer(common | {name.replace("_", "."): value for name, value in settings.items()})
+    own: dict[str, str | bool] = {"group_id": group_id, "auto_offset_reset": "earliest", "enable_auto_commit": False}
+    opened = Consumer(_configuration(broker, own))
     try:
         yield opened
     finally:
         opened.close()
+
+
+def _configuration(broker: RunningBroker, settings: Mapping[str, str | int]) -> dict[str, str | int | float | bool]:
+    """librdkafka's names; no telemetry (KIP-714), which only some brokers would be asked for."""
+    named = {name.replace("_", "."): value for name, value in settings.items()}
+    return {"bootstrap.servers": broker.bootstrap, "enable.metrics.push": False, **named}
 
 
 def check(error: object) -> None:

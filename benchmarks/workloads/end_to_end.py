@@ -15,7 +15,7 @@ END_TO_END_P99 = Metric("end to end at 1000 records/s, p99", "us")
 TOPIC = "end-to-end"
 RECORDS_PER_S = 1_000
 RECORD_BYTES = 1_000
-WARM_UP_RECORDS = 100
+WARM_UP_RECORDS = 1_000
 
 
 def end_to_end(broker: RunningBroker, scale: Scale) -> Measurements:
