@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from kpy.protocol.errors import KafkaError
-from kpy.protocol.schema import Message
+from kpy.protocol.schema import Data, Message
 
 
 class ReplyTo(Protocol):
@@ -46,8 +46,8 @@ class Record:
     belongs to logs whose records have no key (cluster metadata).
     """
 
-    key: Message | None
-    value: Message | None
+    key: Data | None
+    value: Data | None
 
 
 @dataclass(frozen=True, slots=True)
