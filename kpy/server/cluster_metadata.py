@@ -10,8 +10,10 @@ from uuid import UUID
 
 from kpy.cluster.controller import Controller
 from kpy.cluster.image import Changes, ClusterImage
+from kpy.cluster.producer_ids import ProducerIds
 from kpy.config import BrokerConfig
 from kpy.protocol.errors import KafkaError
+from kpy.protocol.metadata_records import ProducerIdsRecord
 from kpy.protocol.schema import Message
 from kpy.server.clock import Clock
 from kpy.server.state_machine_runtime import KeyAndValue, StateMachineRuntime
@@ -60,7 +62,6 @@ class ClusterMetadata:
     ) -> None:
         self.controller = Controller(
             cluster_id=logs.cluster_id,
-            node_id=config.node_id,
             config=config,
             new_uuid=new_uuid,
             random=random_source,
@@ -74,6 +75,7 @@ class ClusterMetadata:
             replayed=self._tell_followers,
         )
         self._followers: list[Follower] = []
+        self._producer_ids = ProducerIds()
 
     @property
     def image(self) -> ClusterImage:
@@ -95,11 +97,35 @@ class ClusterMetadata:
         """As `StateMachineRuntime.ask`."""
         return self._runtime.ask(decide, error_response)
 
+    def change(
+        self, decide: Callable[[Controller, ReplyTo], Decision], error_response: Callable[[KafkaError], R]
+    ) -> R:
+        """Ask the controller, which answers at once; `error_response` is for a request that it refuses as a whole."""
+        try:
+            answer = self._runtime.ask(lambda reply_to: decide(self.controller, reply_to), error_response)
+        except KafkaError as error:
+            return error_response(error)
+        assert not isinstance(answer, Awaitable), "the controller parks no request"
+        return answer
+
     def execute(self, decision: Decision) -> None:
         """As `StateMachineRuntime.execute`."""
         self._runtime.execute(decision)
+
+    async def new_producer_id(self) -> int:
+        """An id that this cluster has never given before. Raises KafkaError if no block of ids can be recorded."""
+        while True:
+            producer_id = self._producer_ids.take()
+            if producer_id is not None:
+                return producer_id
+            block = self.ask(lambda reply_to: self.controller.allocate_producer_ids(reply_to), _raise)
+            self._producer_ids.refill(await block if isinstance(block, Awaitable) else block)
 
     def _tell_followers(self) -> None:
         changes = self.controller.take_changes()
         for follower in self._followers:
             follower(self.controller.image, changes)
+
+
+def _raise(error: KafkaError) -> ProducerIdsRecord:
+    raise error

@@ -6,19 +6,117 @@ exception is ApiVersions, whose unknown versions get an answer in version 0, so 
 
 import logging
 import struct
-import time
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
+
+import trio
 
 from kpy.protocol.api_keys import ApiKey
 from kpy.protocol.errors import DecodeError
+from kpy.protocol.messages import response_class
 from kpy.protocol.messages.headers import RequestHeader
-from kpy.protocol.schema import Response
 from kpy.server.connection import Connection, ProtocolViolation, Reply
 from kpy.server.context import RequestContext
 from kpy.server.handlers import Answer, Handler
-from kpy.server.handlers.api_versions import unsupported_version
-from kpy.server.network import Part
+from kpy.server.handlers.api_versions import unsupported_version_response
 from kpy.server.services import Services
 
 logger = logging.getLogger(__name__)
+
+_KEY_AND_VERSION = struct.Struct(">hh")
+_FRAME_HEAD = struct.Struct(">ii")
+_FRAME_HEAD_FLEXIBLE = struct.Struct(">iix")
+
+
+class Route:
+    """How requests of one API and version are read, handled and answered."""
+
+    __slots__ = ("decode", "function", "header_version", "name", "response_head", "version")
+
+    def __init__(self, handler: Handler, version: int) -> None:
+        request_class = handler.request_class
+        self.name = request_class.api.name
+        self.version = version
+        self.function = handler.function
+        self.header_version = request_class.header_version(version)
+        self.decode = request_class.decode_prefix
+        flexible_head = response_class(request_class.api).header_version(version) == 1
+        self.response_head = _FRAME_HEAD_FLEXIBLE if flexible_head else _FRAME_HEAD
+
+
+class Dispatcher:
+    """Answers the frames of all connections; called with a frame and the connection that it came by."""
+
+    def __init__(self, services: Services, handlers: Mapping[ApiKey, Handler]) -> None:
+        self._services = services
+        self._handlers = handlers
+        self._routes: dict[tuple[int, int], Route] = {}
+        self._log_requests = logger.isEnabledFor(logging.DEBUG)
+
+    def __call__(self, frame: memoryview, connection: Connection) -> Reply | Awaitable[Reply]:
+        if len(frame) < _KEY_AND_VERSION.size:
+            raise ProtocolViolation(f"a request of {len(frame)} bytes, too short for a header")
+        route = self._routes.get(_KEY_AND_VERSION.unpack_from(frame)) or self._find_route(frame)
+        if route is None:
+            return self._unsupported_api_versions(frame)
+        try:
+            header, position = RequestHeader.decode_prefix(frame, route.header_version)
+            request, _ = route.decode(frame, route.version, position)
+        except DecodeError as error:
+            raise ProtocolViolation(f"a malformed {route.name} v{route.version} request: {error}") from error
+        context = RequestContext(self._services, connection, route.version, header.client_id)
+        started = trio.current_time() if self._log_requests else 0.0
+        answer = route.function(request, context)
+        if isinstance(answer, Awaitable):
+            return self._reply_later(answer, route, header, started)
+        return self._reply(answer, route, header, started)
+
+    async def _reply_later(
+        self, answer: Awaitable[Answer], route: Route, header: RequestHeader, started: float
+    ) -> Reply:
+        return self._reply(await answer, route, header, started)
+
+    def _reply(self, answer: Answer, route: Route, header: RequestHeader, started: float) -> Reply:
+        if self._log_requests:
+            elapsed_ms = (trio.current_time() - started) * 1000
+            logger.debug("%s v%d from %s: %.3f ms", route.name, route.version, header.client_id, elapsed_ms)
+        if answer is None:
+            return None
+        parts = answer.encode_parts(route.version)
+        head = route.response_head
+        size_bytes = head.size - 4 + sum(part_size(part) for part in parts)
+        parts[0] = head.pack(size_bytes, header.correlation_id) + parts[0]
+        return parts
+
+    def _find_route(self, frame: memoryview) -> Route | None:
+        """The route of a key and version seen for the first time; None for ApiVersions at an unknown version."""
+        key, version = _KEY_AND_VERSION.unpack_from(frame)
+        handler = self._handlers.get(key)
+        if handler is not None and version in handler.served:
+            route = self._routes[key, version] = Route(handler, version)
+            return route
+        if key == ApiKey.API_VERSIONS:
+            return None
+        raise ProtocolViolation(f"a request that is not served: {describe(frame)}")
+
+    def _unsupported_api_versions(self, frame: memoryview) -> Reply:
+        header = _basic_header(frame)
+        body = unsupported_version_response(self._services).encode(0)
+        return [_FRAME_HEAD.pack(4 + len(body), header.correlation_id) + body]
+
+
+def _basic_header(frame: memoryview) -> RequestHeader:
+    """The header as far as every version has it."""
+    try:
+        return RequestHeader.decode_prefix(frame, 1)[0]
+    except DecodeError as error:
+        raise ProtocolViolation(f"a malformed request header: {error}") from error
+
+
+def describe(frame: memoryview) -> str:
+    """Key, version and client id of a request, for the log."""
+    header = _basic_header(frame)
+    try:
+        name = f" ({ApiKey(header.request_api_key).name})"
+    except ValueError:
+        name = ""
+    return f"API key {header.request_api_key}{name} version {header.request_api_version}, client {header.client_id!r}"

@@ -37,6 +37,14 @@ class Partition:
         """For questions about what is stored; appends and reads go through the partition."""
         return self._log
 
+    def check_leader_epoch(self, known_epoch: int) -> None:
+        """Refuse a client that knows an older or a newer leader; -1 is one that does not care (KIP-320)."""
+        if known_epoch == -1 or known_epoch == self.leader_epoch:
+            return
+        if known_epoch < self.leader_epoch:
+            raise KafkaError(ErrorCode.FENCED_LEADER_EPOCH, f"{known_epoch} is older than {self.leader_epoch}")
+        raise KafkaError(ErrorCode.UNKNOWN_LEADER_EPOCH, f"{known_epoch} is newer than {self.leader_epoch}")
+
     def append(self, records: memoryview) -> AppendResult:
         """Append one batch of a producer; it is committed when this returns. Raises KafkaError."""
         result = self._log.append(records, leader_epoch=self.leader_epoch, now_ms=self._clock.now_ms())
@@ -60,6 +68,12 @@ class Partition:
         """Batches from the one that holds `offset`, up to what a consumer may see. Raises OFFSET_OUT_OF_RANGE."""
         limit = self.last_stable_offset if committed_only else self.high_watermark
         return self._log.read(offset, max_bytes, up_to=limit, at_least_one=at_least_one)
+
+    def end_offset_for_epoch(self, epoch: int) -> tuple[int, int]:
+        """The greatest epoch up to that one, and where it ends; -1 for both if there is none."""
+        if epoch == self.leader_epoch:
+            return epoch, self._log.end_offset
+        return self._log.end_offset_for_epoch(epoch)
 
     @property
     def last_stable_offset(self) -> int:

@@ -4,17 +4,18 @@ from dataclasses import dataclass
 
 from kpy.config import BrokerConfig
 from kpy.server.clock import Clock
-from kpy.server.groups import Groups
 from kpy.server.cluster_metadata import ClusterMetadata
+from kpy.server.groups import Groups
 from kpy.server.partitions import Partitions
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Services:
-    """The parts of one running broker."""
+    """The parts of one running broker. `stopping` tells parked requests to answer with what there is."""
 
     config: BrokerConfig
     clock: Clock
     cluster: ClusterMetadata
     partitions: Partitions
     groups: Groups
+    stopping: bool = False

@@ -14,11 +14,41 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 from kpy.protocol.api_keys import ApiKey
-from kpy.protocol.schema import Request, Response, Versions
+from kpy.protocol.schema import Request, Response, VersionRange
 from kpy.server.context import RequestContext
 
 MODULES = (
+    "alter_configs",
     "api_versions",
+    "create_partitions",
+    "create_topics",
+    "delete_groups",
+    "delete_records",
+    "delete_topics",
+    "describe_cluster",
+    "describe_configs",
+    "describe_groups",
+    "describe_log_dirs",
+    "describe_topic_partitions",
+    "elect_leaders",
+    "fetch",
+    "find_coordinator",
+    "heartbeat",
+    "incremental_alter_configs",
+    "init_producer_id",
+    "join_group",
+    "leave_group",
+    "list_config_resources",
+    "list_groups",
+    "list_offsets",
+    "list_partition_reassignments",
+    "metadata",
+    "offset_commit",
+    "offset_delete",
+    "offset_fetch",
+    "offset_for_leader_epoch",
+    "produce",
+    "sync_group",
 )
 
 RequestType = TypeVar("RequestType", bound=Request)
@@ -37,8 +67,8 @@ class Handler:
 
     request_class: type[Request]
     function: HandlerFunction
-    served: Versions
-    advertised: Versions
+    served: VersionRange
+    advertised: VersionRange
 
 
 _handlers: dict[ApiKey, Handler] = {}
@@ -50,9 +80,9 @@ def handles(
     """Register the decorated function for an API, at all declared versions unless `served` says which."""
 
     def register(function: F) -> F:
-        versions = Versions.parse(served) if served else request_class.versions
+        versions = VersionRange.parse(served) if served else request_class.versions
         _handlers[request_class.api] = Handler(
-            request_class, function, versions, Versions.parse(advertised) if advertised else versions
+            request_class, function, versions, VersionRange.parse(advertised) if advertised else versions
         )
         return function
 

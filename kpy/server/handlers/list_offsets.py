@@ -1,0 +1,96 @@
+"""ListOffsets: the offset that belongs to a timestamp or to an end of the log.
+
+Follows Partition.fetchOffsetForTimestamp and ReplicaManager.fetchOffset. Without tiered storage the local log is the
+whole log: its local start is its start, and nothing is tiered or waits to be.
+"""
+
+from collections import Counter
+
+from kpy.protocol.errors import ErrorCode, KafkaError
+from kpy.protocol.messages.list_offsets import (
+    ListOffsetsPartition,
+    ListOffsetsPartitionResponse,
+    ListOffsetsRequest,
+    ListOffsetsResponse,
+    ListOffsetsTopicResponse,
+)
+from kpy.server.context import RequestContext
+from kpy.server.handlers import handles
+from kpy.server.partitions import Partition
+
+LATEST = -1
+EARLIEST = -2
+MAX_TIMESTAMP = -3
+EARLIEST_LOCAL = -4
+LATEST_TIERED = -5
+EARLIEST_PENDING_UPLOAD = -6
+
+SPECIAL_SINCE = {
+    LATEST: 1,
+    EARLIEST: 1,
+    MAX_TIMESTAMP: 7,
+    EARLIEST_LOCAL: 8,
+    LATEST_TIERED: 9,
+    EARLIEST_PENDING_UPLOAD: 11,
+}
+"""The version that brought each negative timestamp; others and earlier ones get UNSUPPORTED_VERSION."""
+
+READ_UNCOMMITTED, READ_COMMITTED = 0, 1
+
+
+@handles(ListOffsetsRequest)
+def list_offsets(request: ListOffsetsRequest, context: RequestContext) -> ListOffsetsResponse:
+    """Look up each partition; one that is named twice is refused."""
+    topics = []
+    for topic in request.topics:
+        named = Counter(asked.partition_index for asked in topic.partitions)
+        answers: dict[int, ListOffsetsPartitionResponse] = {}
+        for asked in topic.partitions:
+            try:
+                if named[asked.partition_index] > 1:
+                    raise KafkaError(ErrorCode.INVALID_REQUEST, "the partition is named twice")
+                answer = _look_up(topic.name, asked, request.isolation_level, context)
+            except KafkaError as error:
+                answer = ListOffsetsPartitionResponse(partition_index=asked.partition_index, error_code=error.code)
+            answers[asked.partition_index] = answer
+        topics.append(ListOffsetsTopicResponse(name=topic.name, partitions=list(answers.values())))
+    return ListOffsetsResponse(topics=topics)
+
+
+def _look_up(
+    topic: str, asked: ListOffsetsPartition, isolation_level: int, context: RequestContext
+) -> ListOffsetsPartitionResponse:
+    if asked.timestamp < 0 and SPECIAL_SINCE.get(asked.timestamp, context.version + 1) > context.version:
+        raise KafkaError(ErrorCode.UNSUPPORTED_VERSION, f"timestamp {asked.timestamp} in version {context.version}")
+    if isolation_level not in (READ_UNCOMMITTED, READ_COMMITTED):
+        raise KafkaError(ErrorCode.INVALID_REQUEST, f"isolation level {isolation_level}")
+    partition = context.services.partitions.find(topic, asked.partition_index)
+    partition.check_leader_epoch(asked.current_leader_epoch)
+    timestamp, offset, epoch = _find(partition, asked.timestamp, isolation_level)
+    return ListOffsetsPartitionResponse(
+        partition_index=asked.partition_index,
+        error_code=0,
+        timestamp=timestamp,
+        offset=offset,
+        leader_epoch=epoch if context.version >= LEADER_EPOCH_SINCE else -1,
+    )
+
+
+LEADER_EPOCH_SINCE = 4
+NOT_FOUND = (-1, -1, -1)
+
+
+def _find(partition: Partition, timestamp: int, isolation_level: int) -> tuple[int, int, int]:
+    """Timestamp, offset and leader epoch, each -1 where there is none."""
+    log = partition.log
+    end = partition.last_stable_offset if isolation_level == READ_COMMITTED else partition.high_watermark
+    if timestamp == LATEST:
+        return -1, end, partition.leader_epoch
+    if timestamp in (EARLIEST, EARLIEST_LOCAL):
+        return -1, log.log_start_offset, log.epoch_for_offset(log.log_start_offset)
+    if timestamp in (LATEST_TIERED, EARLIEST_PENDING_UPLOAD):
+        return NOT_FOUND
+    found = log.max_timestamp() if timestamp == MAX_TIMESTAMP else log.offset_for_timestamp(timestamp)
+    if found is None or found.offset >= end:
+        return NOT_FOUND
+    return found.timestamp, found.offset, found.leader_epoch

@@ -1,0 +1,117 @@
+"""Produce: append batches to the partitions that this broker leads.
+
+Follows ReplicaManager.appendRecords: each partition is answered for itself. The records go from the receive buffer to
+the log as a view; nothing here looks into them. With one broker a batch is committed once it is appended, so acks=1
+and acks=all are answered alike, and at once. acks=0 has no answer: an error then closes the connection, which is all
+that the client can notice.
+"""
+
+from kpy.cluster.topic_names import is_internal
+from kpy.protocol.errors import ErrorCode, KafkaError
+from kpy.protocol.messages.produce import (
+    BatchIndexAndErrorMessage,
+    PartitionProduceData,
+    PartitionProduceResponse,
+    ProduceRequest,
+    ProduceResponse,
+    TopicProduceData,
+    TopicProduceResponse,
+)
+from kpy.server.connection import ProtocolViolation
+from kpy.server.context import RequestContext
+from kpy.server.handlers import handles
+from kpy.storage.batch_validation import RecordValidationError
+
+NO_ANSWER, LEADER, ALL = 0, 1, -1
+TOPIC_IDS_SINCE = 13
+
+ERRORS_WITHOUT_LOG_START = {
+    ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+    ErrorCode.UNKNOWN_TOPIC_ID,
+    ErrorCode.NOT_LEADER_OR_FOLLOWER,
+    ErrorCode.MESSAGE_TOO_LARGE,
+    ErrorCode.RECORD_LIST_TOO_LARGE,
+    ErrorCode.CORRUPT_MESSAGE,
+    ErrorCode.KAFKA_STORAGE_ERROR,
+}
+"""For these the answer does not tell where the log starts (the known exceptions of ReplicaManager.appendRecords)."""
+
+
+@handles(ProduceRequest, advertised="0-13")  # KAFKA-18659: librdkafka and kcat look for the low versions
+def produce(request: ProduceRequest, context: RequestContext) -> ProduceResponse | None:
+    """Append and answer; None with acks=0."""
+    responses = [_append_topic(topic, request, context) for topic in request.topic_data]
+    if request.acks == NO_ANSWER:
+        _close_on_error(responses)
+        return None
+    return ProduceResponse(responses=responses)
+
+
+def _append_topic(
+    topic: TopicProduceData, request: ProduceRequest, context: RequestContext
+) -> TopicProduceResponse:
+    try:
+        refusal = None
+        name = topic.name
+        if context.version >= TOPIC_IDS_SINCE:
+            name = context.services.partitions.topic_name(topic.topic_id)
+        _check_request(name, request)
+    except KafkaError as error:
+        refusal = error
+    return TopicProduceResponse(
+        name=topic.name,
+        topic_id=topic.topic_id,
+        partition_responses=[
+            _refuse(data.index, refusal) if refusal else _append(name, data, request, context)
+            for data in topic.partition_data
+        ],
+    )
+
+
+def _check_request(topic: str, request: ProduceRequest) -> None:
+    if request.acks not in (NO_ANSWER, LEADER, ALL):
+        raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
+    if is_internal(topic):
+        raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"{topic} is internal")
+
+
+def _append(
+    topic: str, data: PartitionProduceData, request: ProduceRequest, context: RequestContext
+) -> PartitionProduceResponse:
+    log_start_offset = -1
+    try:
+        partition = context.services.partitions.find(topic, data.index)
+        if data.records is None:
+            raise KafkaError(ErrorCode.INVALID_RECORD, "the request has null in place of a record batch")
+        log_start_offset = partition.log.log_start_offset
+        result = partition.append(data.records, transactional_id=request.transactional_id)
+    except KafkaError as error:
+        return _refuse(data.index, error, log_start_offset)
+    return PartitionProduceResponse(
+        index=data.index,
+        error_code=0,
+        base_offset=result.base_offset,
+        log_append_time_ms=result.log_append_time_ms,
+        log_start_offset=result.log_start_offset,
+    )
+
+
+def _refuse(index: int, error: KafkaError, log_start_offset: int = -1) -> PartitionProduceResponse:
+    response = PartitionProduceResponse(index=index, error_code=error.code, base_offset=-1)
+    if error.code not in ERRORS_WITHOUT_LOG_START:
+        response.log_start_offset = log_start_offset
+    if isinstance(error, RecordValidationError):
+        response.error_message = error.message
+        response.record_errors = [
+            BatchIndexAndErrorMessage(batch_index=index, batch_index_error_message=message)
+            for index, message in error.record_errors
+        ]
+    return response
+
+
+def _close_on_error(responses: list[TopicProduceResponse]) -> None:
+    for topic in responses:
+        for partition in topic.partition_responses:
+            if partition.error_code:
+                error = ErrorCode(partition.error_code).name
+                raise ProtocolViolation(f"{error} for {topic.name}-{partition.index}, produced with acks=0")

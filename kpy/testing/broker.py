@@ -1,0 +1,81 @@
+"""An in-process broker with a thread and a trio run of its own, so that any client library can talk to it."""
+
+import threading
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+import trio
+
+from kpy.config import BrokerConfig
+from kpy.server.broker import Broker as Server
+
+
+class Broker:
+    """A broker on a free port of 127.0.0.1 and ::1 that keeps everything in memory; a context manager.
+
+    `config` holds broker options under Kafka's names, for example `{"num.partitions": "3"}`. Raises ConfigError for a
+    bad one, and StartupError if the broker cannot start.
+    """
+
+    def __init__(self, config: Mapping[str, str] | None = None) -> None:
+        self._config = BrokerConfig.parse({"listeners": "PLAINTEXT://localhost:0", **(config or {})})
+        self._server: Server | None = None
+        self._token: trio.lowlevel.TrioToken | None = None
+        self._failure: BaseException | None = None
+        self._settled = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="kpy broker", daemon=True)
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """`host:port`, for the client setting of that name."""
+        if self._server is None:
+            raise RuntimeError("the broker is not running: use it as a context manager")
+        return str(self._server.addresses[0])
+
+    def start(self) -> Self:
+        """Returns when the broker accepts connections."""
+        self._thread.start()
+        self._settled.wait()
+        if self._failure is not None:
+            self._thread.join()
+            raise self._failure
+        return self
+
+    def stop(self) -> None:
+        """Returns when the broker is gone. What went wrong in it meanwhile is raised here."""
+        if self._token is not None and self._server is not None and self._thread.is_alive():
+            try:
+                self._token.run_sync_soon(self._server.stop)
+            except trio.RunFinishedError:
+                pass  # it has ended by itself; the reason is raised below
+        self._thread.join()
+        if self._failure is not None:
+            raise self._failure
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _run(self) -> None:
+        try:
+            trio.run(self._serve)
+        except BaseException as failure:  # noqa: BLE001 - handed to the thread that waits for it
+            self._failure = failure
+        finally:
+            self._settled.set()
+
+    async def _serve(self) -> None:
+        self._token = trio.lowlevel.current_trio_token()
+        server = Server(self._config)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(server.run)
+            self._server = server
+            self._settled.set()
