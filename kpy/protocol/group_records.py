@@ -100,12 +100,12 @@ class GroupMetadataValue(Data, versions="0-4", flexible="4+"):
     members: Array[MemberMetadata]
 
 
-_SCHEMAS: dict[int, tuple[type[Data], type[Data]]] = {
+RECORD_TYPES: dict[int, tuple[type[Data], type[Data]]] = {
     GroupRecordType.LEGACY_OFFSET_COMMIT: (LegacyOffsetCommitKey, LegacyOffsetCommitValue),
     GroupRecordType.OFFSET_COMMIT: (OffsetCommitKey, OffsetCommitValue),
     GroupRecordType.GROUP_METADATA: (GroupMetadataKey, GroupMetadataValue),
 }
-_TYPES: dict[type[Data], GroupRecordType] = {key: GroupRecordType(number) for number, (key, _) in _SCHEMAS.items()}
+_TYPES: dict[type[Data], GroupRecordType] = {key: GroupRecordType(number) for number, (key, _) in RECORD_TYPES.items()}
 
 
 def value_version(value: Data) -> int:
@@ -126,7 +126,7 @@ def encode_record(key: Data, value: Data | None) -> tuple[bytes, bytes | None]:
 
 def decode_record(key: bytes | memoryview, value: bytes | memoryview | None) -> tuple[Data, Data | None] | None:
     """The inverse of `encode_record`; None if the key is of a type that is not declared here."""
-    schemas = _SCHEMAS.get(_prefix(key))
+    schemas = RECORD_TYPES.get(_prefix(key))
     if schemas is None:
         return None
     key_schema, value_schema = schemas

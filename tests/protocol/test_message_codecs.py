@@ -1,0 +1,54 @@
+"""Every declaration at every version, through the codec and back."""
+
+import contextlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kpy.protocol.errors import DecodeError
+from kpy.protocol.schema import Data
+from tests.protocol.declarations import DECLARATIONS, every_version, name_of
+from tests.protocol.strategies import full_message, messages
+
+EVERY_VERSION = list(every_version(DECLARATIONS))
+
+
+@pytest.mark.parametrize(("declaration", "version"), EVERY_VERSION, ids=name_of)
+def test_full_messages(declaration: type[Data], version: int) -> None:
+    """A message that uses all its fields, and has unknown tagged fields in all its structs, survives."""
+    message = full_message(declaration, version)
+    encoded = message.encode(version)
+    decoded, end = declaration.decode_prefix(b"before" + encoded + b"behind", version, len(b"before"))
+    assert decoded == message
+    assert end == len(b"before") + len(encoded)
+    assert decoded.encode(version) == encoded
+
+
+@pytest.mark.parametrize(("declaration", "version"), EVERY_VERSION, ids=name_of)
+def test_truncated_messages(declaration: type[Data], version: int) -> None:
+    """A message that ends anywhere before its end is a DecodeError."""
+    encoded = full_message(declaration, version).encode(version)
+    for size in range(len(encoded)):
+        with pytest.raises(DecodeError):
+            declaration.decode(encoded[:size], version)
+
+
+@pytest.mark.parametrize("declaration", DECLARATIONS, ids=name_of)
+@given(data=st.data())
+@settings(max_examples=20)
+def test_random_messages(declaration: type[Data], data: st.DataObject) -> None:
+    """Any message survives, at any version, with unknown tagged fields or without."""
+    version = data.draw(st.sampled_from(list(declaration.versions)))
+    message = data.draw(messages(declaration, version, unknown_tags=True))
+    assert declaration.decode(message.encode(version), version) == message
+
+
+@pytest.mark.parametrize("declaration", DECLARATIONS, ids=name_of)
+@given(noise=st.binary(max_size=64), data=st.data())
+@settings(max_examples=20)
+def test_noise(declaration: type[Data], noise: bytes, data: st.DataObject) -> None:
+    """Bytes that mean nothing are a message by chance or a DecodeError, never another failure."""
+    version = data.draw(st.sampled_from(list(declaration.versions)))
+    with contextlib.suppress(DecodeError):
+        declaration.decode(noise, version)
