@@ -1,0 +1,250 @@
+"""What a record batch has to be before it is stored, in the order and with the error codes of Apache Kafka 4.3.
+
+`check_produced` are the checks of a request (`ProduceRequest.validateRecords`). `validate` are those of a log
+(`UnifiedLog.analyzeAndValidateRecords` and `LogValidator`): header, checksum, records, timestamps, keys on a compacted
+topic. It also gives the batch the form in which it is stored, short of base offset and leader epoch.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from kpy.protocol.compression import Codec, DecompressedTooLarge, DecompressionError, Decompressor
+from kpy.protocol.crc import Buffer, crc32c
+from kpy.protocol.errors import ErrorCode, KafkaError
+from kpy.protocol.records import (
+    CRC_START,
+    HEADER,
+    HEADER_BYTES,
+    LENGTH_END,
+    LOG_APPEND_TIME,
+    MAGIC,
+    NO_TIMESTAMP,
+    BatchHeader,
+    InvalidRecord,
+    Record,
+    RecordBatch,
+    build_batch,
+    int64,
+    stamp_crc,
+)
+from kpy.storage.log_config import INT64_MAX, LogConfig, TimestampType
+from kpy.storage.producer_states import AppendOrigin
+from kpy.storage.record_walk import RecordLengthTooLong, Walk, walk
+
+_SIZE_END: Final = 12
+_MAGIC_END: Final = 17
+_LEGACY_OVERHEAD: Final = 14
+"""The least length that a batch of any format can have (`LegacyRecord.RECORD_OVERHEAD_V0`)."""
+_ZSTD_PRODUCE_VERSION: Final = 7
+_INT64_MIN: Final = -(1 << 63)
+
+
+class RecordError(NamedTuple):
+    """One record that was refused."""
+
+    batch_index: int
+    message: str
+
+
+class RecordValidationError(KafkaError):
+    """A batch was refused for what is in its records; the produce response names them (KIP-467)."""
+
+    def __init__(self, code: ErrorCode, message: str, record_errors: Sequence[RecordError]) -> None:
+        super().__init__(code, message)
+        self.record_errors = record_errors
+
+
+class ValidBatch(NamedTuple):
+    """A batch as it is to be stored, but for base offset and leader epoch."""
+
+    header: BatchHeader
+    data: bytearray | memoryview
+    max_timestamp: int
+
+
+def check_produced(records: Buffer | None, version: int) -> None:
+    """The checks that a Produce request of that version has to pass before any log is asked."""
+    size = _batch_size(records, 0) if records is not None else None
+    if records is None or size is None:
+        raise KafkaError(ErrorCode.INVALID_RECORD, "there is no record batch")
+    if records[16] != MAGIC:
+        raise KafkaError(ErrorCode.INVALID_RECORD, f"record batches have format 2, not {records[16]}")
+    if version < _ZSTD_PRODUCE_VERSION and len(records) > 22 and records[22] & 7 == Codec.ZSTD:
+        raise KafkaError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, "zstd takes Produce 7 or later")
+    if size != len(records) and _batch_size(records, size) is not None:
+        raise KafkaError(ErrorCode.INVALID_RECORD, "there is more than one record batch")
+
+
+def _batch_size(records: Buffer, position: int) -> int | None:
+    """The size of the batch at that position, None if it is not all there (`ByteBufferLogInputStream`)."""
+    rest = len(records) - position
+    if rest < _SIZE_END:
+        return None
+    length = int.from_bytes(records[position + 8 : position + 12], "big", signed=True)
+    if length < _LEGACY_OVERHEAD:
+        raise KafkaError(ErrorCode.CORRUPT_MESSAGE, f"a batch cannot have the length {length}")
+    if rest < _MAGIC_END:
+        return None
+    if records[position + 16] > MAGIC:
+        raise KafkaError(ErrorCode.CORRUPT_MESSAGE, f"there is no record format {records[position + 16]}")
+    return length + LENGTH_END if length + LENGTH_END <= rest else None
+
+
+def validate(
+    records: memoryview, config: LogConfig, *, now_ms: int, origin: AppendOrigin, decompressor: Decompressor
+) -> ValidBatch:
+    """The one batch in `records`, checked; what follows it is ignored. `records` may be changed if it is writable."""
+    batch, header = _check_header(records, config, origin)
+    source = header.codec
+    target = source if config.target_codec is None or header.is_control else config.target_codec
+    walked = _walk_records(batch, header, decompressor)
+    max_timestamp = _max_timestamp(walked, header, config, now_ms)
+    if max_timestamp is None:
+        max_timestamp = _check_each_record(batch, header, config, now_ms)
+    if source != target or (source and not walked.offsets_ascend):
+        return _rebuild(batch, header, config, now_ms, Codec(target))
+    if config.message_timestamp_type is TimestampType.LOG_APPEND_TIME:
+        return _stamped(batch, header, header.attributes | LOG_APPEND_TIME, now_ms)
+    if max_timestamp != header.max_timestamp or header.attributes & LOG_APPEND_TIME:
+        return _stamped(batch, header, header.attributes & ~LOG_APPEND_TIME, max_timestamp)
+    return ValidBatch(header, batch, max_timestamp)
+
+
+def _check_header(records: memoryview, config: LogConfig, origin: AppendOrigin) -> tuple[memoryview, BatchHeader]:
+    """The checks that need no record, in Kafka's order."""
+    size = _batch_size(records, 0)
+    if size is None or records[16] != MAGIC:
+        raise KafkaError(ErrorCode.INVALID_RECORD, "there is no record batch of format 2")
+    if size < HEADER_BYTES:
+        raise KafkaError(ErrorCode.CORRUPT_MESSAGE, f"a batch of {size} bytes has no whole header")
+    header = BatchHeader._make(HEADER.unpack_from(records))
+    batch = records if size == len(records) else records[:size]
+    client = origin is AppendOrigin.CLIENT
+    if client and header.base_offset != 0:
+        raise KafkaError(ErrorCode.INVALID_RECORD, f"the base offset has to be 0, not {header.base_offset}")
+    if size > config.max_message_bytes:
+        message = f"a batch of {size} bytes is larger than max.message.bytes, {config.max_message_bytes}"
+        raise KafkaError(ErrorCode.MESSAGE_TOO_LARGE, message)
+    if crc32c(batch[CRC_START:]) != header.crc:
+        raise KafkaError(ErrorCode.CORRUPT_MESSAGE, "the checksum is wrong")
+    if header.attributes & 7 > Codec.ZSTD:
+        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, f"there is no codec {header.codec}")
+    if client:
+        _check_client_header(header)
+    return batch, header
+
+
+def _check_client_header(header: BatchHeader) -> None:
+    """What a client's batch must be besides (`LogValidator.validateBatch`)."""
+    count = header.record_count
+    if header.last_offset_delta < 0:
+        raise KafkaError(ErrorCode.INVALID_RECORD, f"the last offset delta is {header.last_offset_delta}")
+    if count <= 0:
+        raise KafkaError(ErrorCode.INVALID_RECORD, f"the record count is {count}")
+    if header.last_offset_delta + 1 != count:
+        message = f"{count} records cannot have the last offset delta {header.last_offset_delta}"
+        raise KafkaError(ErrorCode.INVALID_RECORD, message)
+    if header.is_control:
+        raise KafkaError(ErrorCode.INVALID_RECORD, "clients may not write control records")
+    if header.has_producer_id and header.base_sequence < 0:
+        raise KafkaError(ErrorCode.INVALID_RECORD, f"the base sequence is {header.base_sequence}")
+
+
+def _walk_records(batch: memoryview, header: BatchHeader, decompressor: Decompressor) -> Walk:
+    data: Buffer = batch[HEADER_BYTES:]
+    try:
+        if header.codec:
+            data = decompressor.decompress(header.codec, data)
+        if header.record_count < 0:
+            raise InvalidRecord(f"the record count is {header.record_count}")
+        return walk(data, header.record_count)
+    except DecompressedTooLarge as error:
+        raise KafkaError(ErrorCode.MESSAGE_TOO_LARGE, str(error)) from None
+    except DecompressionError as error:  # a KafkaException in Kafka, for which there is no code
+        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, f"the records cannot be decompressed: {error}") from None
+    except RecordLengthTooLong as error:
+        # Kafka catches the IllegalArgumentException of this varint in compressed records only.
+        code = ErrorCode.INVALID_RECORD if header.codec else ErrorCode.UNKNOWN_SERVER_ERROR
+        raise KafkaError(code, str(error)) from None
+    except InvalidRecord as error:
+        raise KafkaError(ErrorCode.INVALID_RECORD, str(error)) from None
+
+
+def _max_timestamp(walked: Walk, header: BatchHeader, config: LogConfig, now_ms: int) -> int | None:
+    """The largest timestamp of the records; None if they have to be looked at one by one."""
+    if walked.has_null_keys and config.compacted:
+        return None
+    if header.attributes & LOG_APPEND_TIME or header.record_count == 0:
+        return None
+    low = header.base_timestamp + walked.min_timestamp_delta
+    high = header.base_timestamp + walked.max_timestamp_delta
+    if low < _INT64_MIN or high > INT64_MAX:
+        return None
+    if config.message_timestamp_type is TimestampType.CREATE_TIME and (
+        high - now_ms > config.message_timestamp_after_max_ms
+        or now_ms - low > min(config.message_timestamp_before_max_ms, INT64_MAX)
+    ):
+        return None
+    return max(high, NO_TIMESTAMP)
+
+
+def _check_each_record(batch: memoryview, header: BatchHeader, config: LogConfig, now_ms: int) -> int:
+    """The largest timestamp, or RecordValidationError with every record that is refused (`LogValidator`)."""
+    errors: list[RecordError] = []
+    code = ErrorCode.INVALID_RECORD
+    max_timestamp = NO_TIMESTAMP
+    for index, record in enumerate(RecordBatch(batch)):
+        timestamp = NO_TIMESTAMP if record.timestamp is None else record.timestamp
+        max_timestamp = max(max_timestamp, timestamp)
+        if config.compacted and record.key is None:
+            errors.append(RecordError(index, "A compacted topic takes no record without a key."))
+        elif message := _timestamp_error(timestamp, header, config, now_ms):
+            errors.append(RecordError(index, message))
+            code = ErrorCode.INVALID_TIMESTAMP
+    if errors:
+        what = "timestamps" if code is ErrorCode.INVALID_TIMESTAMP else "keys"
+        raise RecordValidationError(code, f"{len(errors)} records were refused for their {what}.", errors)
+    return max_timestamp
+
+
+def _timestamp_error(timestamp: int, header: BatchHeader, config: LogConfig, now_ms: int) -> str:
+    """Kafka's checks with Java's arithmetic: a difference that overflows is one that is out of range on the other side."""
+    if config.message_timestamp_type is TimestampType.CREATE_TIME and timestamp != NO_TIMESTAMP:
+        before_max, after_max = config.message_timestamp_before_max_ms, config.message_timestamp_after_max_ms
+        behind = int64(now_ms - timestamp)
+        if behind > before_max or int64(-behind) > after_max:
+            return f"Timestamp {timestamp} is not within {before_max} ms before and {after_max} ms after {now_ms}."
+    elif header.attributes & LOG_APPEND_TIME:
+        return "A producer cannot set the timestamp type to log append time."
+    return ""
+
+
+def _stamped(batch: memoryview, header: BatchHeader, attributes: int, max_timestamp: int) -> ValidBatch:
+    data = bytearray(batch) if batch.readonly else batch
+    header = header._replace(attributes=attributes, max_timestamp=max_timestamp)
+    HEADER.pack_into(data, 0, *header)
+    stamp_crc(data)
+    return ValidBatch(header, data, max_timestamp)
+
+
+def _rebuild(batch: memoryview, header: BatchHeader, config: LogConfig, now_ms: int, codec: Codec) -> ValidBatch:
+    """The records in a new batch: with the topic's codec (compression.type), at successive offsets."""
+    records: list[Record] = list(RecordBatch(batch))
+    attributes = header.attributes & ~(7 | LOG_APPEND_TIME)
+    data = build_batch(
+        records,
+        codec=codec,
+        attributes=attributes,
+        producer_id=header.producer_id,
+        producer_epoch=header.producer_epoch,
+        base_sequence=header.base_sequence,
+        level=config.compression_level(codec),
+    )
+    new_header = BatchHeader._make(HEADER.unpack_from(data))
+    if len(data) > config.max_message_bytes:
+        message = f"a batch of {len(data)} bytes is larger than max.message.bytes, {config.max_message_bytes}"
+        raise KafkaError(ErrorCode.MESSAGE_TOO_LARGE, message)
+    valid = ValidBatch(new_header, data, new_header.max_timestamp)
+    if config.message_timestamp_type is TimestampType.LOG_APPEND_TIME:
+        return _stamped(memoryview(data), new_header, new_header.attributes | LOG_APPEND_TIME, now_ms)
+    return valid

@@ -1,0 +1,236 @@
+"""All logs of a data directory: (topic, partition) -> log; create, delete, checkpoints, and the lock on it.
+
+meta.properties                       cluster id, node id, directory id
+.lock                                 held by the broker that runs on the directory
+.kafka_cleanshutdown                  the last broker wrote all it had before it ended
+recovery-point-offset-checkpoint      everything before it is on the disk
+log-start-offset-checkpoint           where logs start that do not start with a segment
+replication-offset-checkpoint         high watermarks
+<topic>-<partition>/                  see `kpy.storage.partition_log`
+<topic>-<partition>.<hex>-delete/     deleted; removed at the next start at the latest
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Final, Self
+from uuid import UUID
+
+from kpy.storage import checkpoints
+from kpy.storage.checkpoints import TopicPartition
+from kpy.storage.files import AlreadyLocked, Files
+from kpy.storage.leader_epochs import LeaderEpochs
+from kpy.storage.log_config import LogConfig
+from kpy.storage.partition_log import PartitionLog
+from kpy.storage.producer_states import ProducerStates
+from kpy.storage.recovery import LastKnown, load_log
+from kpy.storage.segment import Segment
+
+_logger = logging.getLogger(__name__)
+
+_LOCK: Final = ".lock"
+_CLEAN_SHUTDOWN: Final = ".kafka_cleanshutdown"
+_META: Final = "meta.properties"
+_PARTITION_METADATA: Final = "partition.metadata"
+_DELETE_SUFFIX: Final = "-delete"
+_NAME_BYTES_MAX: Final = 255
+
+
+class DirectoryLocked(Exception):
+    """Another broker runs on the directory."""
+
+
+class DirectoryMismatch(Exception):
+    """The directory belongs to another cluster or node."""
+
+
+class LogDirectory:
+    """The logs of one data directory.
+
+    Logs are created and loaded with the default configuration until the owner sets their topic's.
+    """
+
+    __slots__ = (
+        "_clean",
+        "_files",
+        "_known",
+        "_lock",
+        "_logs",
+        "_topic_ids",
+        "default_config",
+        "high_watermarks",
+        "meta",
+    )
+
+    def __init__(self, files: Files, default_config: LogConfig) -> None:
+        self._files = files
+        self.default_config = default_config
+        try:
+            self._lock = files.lock(_LOCK)
+        except AlreadyLocked:
+            message = f"another broker is running on {files.location}: it holds the lock on {_LOCK}"
+            raise DirectoryLocked(message) from None
+        self._logs: dict[TopicPartition, PartitionLog] = {}
+        self._topic_ids: dict[TopicPartition, UUID] = {}
+        self._known: dict[TopicPartition, LastKnown] = {}
+        self.meta: dict[str, str] = {}
+        """The content of meta.properties."""
+        self.high_watermarks: dict[TopicPartition, int] = {}
+        """As the last checkpoint had them."""
+        self._clean = False
+
+    @classmethod
+    def open(
+        cls,
+        files: Files,
+        *,
+        default_config: LogConfig | None = None,
+        configure: Callable[[str], LogConfig] | None = None,
+    ) -> Self:
+        """Take the lock and load every log: after a clean shutdown quickly, otherwise with recovery.
+
+        `configure` gives the configuration of a topic. DirectoryLocked if a broker runs on it.
+        """
+        directory = cls(files, default_config or LogConfig())
+        try:
+            directory._load(configure)
+        except BaseException:
+            directory._lock.release()
+            raise
+        return directory
+
+    # --- logs
+
+    def get(self, topic: str, partition: int) -> PartitionLog | None:
+        return self._logs.get((topic, partition))
+
+    def logs(self) -> Mapping[TopicPartition, PartitionLog]:
+        return self._logs
+
+    def create(self, topic: str, partition: int, topic_id: UUID, config: LogConfig | None = None) -> PartitionLog:
+        """A new, empty log. A log of an older topic of that name is deleted first, the same topic's is an error."""
+        key = (topic, partition)
+        old = self._logs.get(key)
+        if old is not None:
+            if old.topic_id == topic_id:
+                raise ValueError(f"there is a log for {topic}-{partition} already")
+            self.delete(topic, partition)
+        files = self._files
+        name = f"{topic}-{partition}"
+        files.make_directory(name)
+        metadata = {"version": "0", "topic_id": checkpoints.uuid_text(topic_id)}
+        files.replace(f"{name}/{_PARTITION_METADATA}", checkpoints.encode_properties(metadata, ": "))
+        log = self._logs[key] = PartitionLog(
+            files,
+            name,
+            topic=topic,
+            partition=partition,
+            topic_id=topic_id,
+            config=config or self.default_config,
+            segments=[Segment.create(files, name, 0)],
+            epochs=LeaderEpochs(files, name),
+            producers=ProducerStates(),
+            snapshots=(),
+            log_start_offset=0,
+            end_offset=0,
+            recovery_point=0,
+        )
+        return log
+
+    def delete(self, topic: str, partition: int) -> None:
+        """Remove a log, if it is there. Ranges that were read of it stay readable."""
+        log = self._logs.pop((topic, partition), None)
+        if log is None:
+            return
+        suffix = f".{log.topic_id.hex}{_DELETE_SUFFIX}"
+        target = log.name[: _NAME_BYTES_MAX - len(suffix)] + suffix
+        self._files.rename(log.name, target)
+        self._files.sync_directory()
+        self._files.remove_directory(target)
+
+    # --- keeping
+
+    def store_meta(self, properties: Mapping[str, str]) -> None:
+        """Write meta.properties."""
+        self.meta = dict(properties)
+        self._files.replace(_META, checkpoints.encode_properties(properties))
+
+    def checkpoint(self, high_watermarks: Mapping[TopicPartition, int] | None = None) -> None:
+        """Write recovery points, log starts and high watermarks (by default, the ends of the logs)."""
+        logs = self._logs
+        if high_watermarks is None:
+            high_watermarks = {key: log.end_offset for key, log in logs.items()}
+        recovery_points = {key: log.recovery_point for key, log in logs.items()}
+        starts = {
+            key: log.log_start_offset for key, log in logs.items() if log.log_start_offset > log.segment_base_offsets[0]
+        }
+        for name, offsets in (
+            (checkpoints.RECOVERY_POINT, recovery_points),
+            (checkpoints.LOG_START_OFFSET, starts),
+            (checkpoints.REPLICATION_OFFSET, high_watermarks),
+        ):
+            self._files.replace(name, checkpoints.encode_offsets(offsets))
+
+    def flush(self) -> None:
+        """What was appended to any log is on the disk when this returns."""
+        for log in self._logs.values():
+            log.flush()
+
+    def close(self, *, clean: bool = True, high_watermarks: Mapping[TopicPartition, int] | None = None) -> None:
+        """Release the lock; if `clean`, write all there is before, so that the next start is short."""
+        try:
+            if clean:
+                for log in self._logs.values():
+                    log.close()
+                self.checkpoint(high_watermarks)
+                self._files.replace(_CLEAN_SHUTDOWN, b'{"version":0,"brokerEpoch":-1}')
+        finally:
+            self._lock.release()
+
+    # --- loading
+
+    def _load(self, configure: Callable[[str], LogConfig] | None) -> None:
+        files = self._files
+        names = files.list()
+        self.meta = checkpoints.decode_properties(files.read(_META) or b"")
+        clean = _CLEAN_SHUTDOWN in names
+        files.remove(_CLEAN_SHUTDOWN)
+        recovery_points = self._read_offsets(checkpoints.RECOVERY_POINT)
+        starts = self._read_offsets(checkpoints.LOG_START_OFFSET)
+        self.high_watermarks = self._read_offsets(checkpoints.REPLICATION_OFFSET)
+        for name in names:
+            if name.endswith(_DELETE_SUFFIX):
+                files.remove_directory(name)
+                continue
+            topic, dash, number = name.rpartition("-")
+            if not (dash and topic and number.isdecimal()):
+                continue
+            topic_id = self._read_topic_id(name)
+            if topic_id is None:
+                continue
+            key = (topic, int(number))
+            self._logs[key] = load_log(
+                files,
+                name,
+                topic=topic,
+                partition=key[1],
+                topic_id=topic_id,
+                config=configure(topic) if configure else self.default_config,
+                known=LastKnown(
+                    clean=clean, recovery_point=recovery_points.get(key, 0), log_start_offset=starts.get(key, 0)
+                ),
+            )
+
+    def _read_offsets(self, name: str) -> dict[TopicPartition, int]:
+        try:
+            return checkpoints.decode_offsets(self._files.read(name) or b"")
+        except checkpoints.CheckpointCorrupt as reason:
+            _logger.warning("%s: ignoring it: %s", name, reason)
+            return {}
+
+    def _read_topic_id(self, name: str) -> UUID | None:
+        data = self._files.read(f"{name}/{_PARTITION_METADATA}") or b""
+        try:
+            return checkpoints.parse_uuid(checkpoints.decode_properties(data, ":")["topic_id"])
+        except (KeyError, ValueError):
+            _logger.error("%s: skipped, for it has no readable %s", name, _PARTITION_METADATA)
+            return None

@@ -1,0 +1,398 @@
+"""The log of one partition: segments in order, what was appended to them, and what readers may see of it.
+
+    <topic>-<partition>/
+        00000000000000000000.log .index .timeindex    a segment, named by its base offset
+        00000000000000000107.snapshot                 the producers as of that end offset
+        leader-epoch-checkpoint
+        partition.metadata                            the topic's id
+
+Appending is one write of the producer's own bytes, stamped in place. Everything but the `.log` files is derived, or can
+be found again in them, so that a process may end at any moment (see `kpy.storage.recovery`).
+"""
+
+import logging
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from struct import Struct
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from kpy.protocol.compression import Decompressor
+from kpy.protocol.crc import Buffer
+from kpy.protocol.errors import ErrorCode, KafkaError
+from kpy.protocol.records import EndTransactionMarker, Record, RecordBatch, build_batch
+from kpy.storage.batch_validation import ValidBatch, validate
+from kpy.storage.files import FileRange, Files
+from kpy.storage.leader_epochs import LeaderEpochs
+from kpy.storage.log_config import LogConfig, TimestampType
+from kpy.storage.producer_states import SNAPSHOT_SUFFIX, AppendOrigin, ProducerStates
+from kpy.storage.segment import Segment, file_name
+
+__all__ = [
+    "AppendOrigin",
+    "AppendResult",
+    "LogConfig",
+    "LogRead",
+    "PartitionLog",
+    "TimestampOffset",
+    "TimestampType",
+]
+
+_logger = logging.getLogger(__name__)
+
+_BASE_OFFSET: Final = Struct(">q")
+_LEADER_EPOCH: Final = Struct(">i")
+_LEADER_EPOCH_POSITION: Final = 12
+
+_decompressor: Final = Decompressor()
+"""One for all logs: what it returns is used before the next batch comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppendResult:
+    """What a produce response says of a batch."""
+
+    base_offset: int
+    last_offset: int
+    log_append_time_ms: int
+    """-1 if records keep their create time; the batch's timestamp for a duplicate, as in Kafka."""
+    log_start_offset: int
+    duplicate: bool = False
+
+
+class LogRead(NamedTuple):
+    """Bytes of a log, to be sent: batches from the one that holds the offset on; the last may be cut."""
+
+    parts: list[FileRange]
+    size_bytes: int
+
+
+NOTHING_READ: Final = LogRead([], 0)
+
+
+class TimestampOffset(NamedTuple):
+    """A record's timestamp and place."""
+
+    timestamp: int
+    offset: int
+    leader_epoch: int
+
+
+class PartitionLog:
+    """One partition's log.
+
+    Invariants: `log_start_offset <= recovery_point <= end_offset` but for a recovery point before the log start;
+    segments are in the order of their base offsets, and there is at least one; only the last is appended to.
+    """
+
+    __slots__ = (
+        "_active",
+        "_base_offsets",
+        "_directory",
+        "_epochs",
+        "_files",
+        "_producers",
+        "_segments",
+        "_snapshots",
+        "_unflushed_messages",
+        "config",
+        "end_offset",
+        "log_start_offset",
+        "partition",
+        "recovery_point",
+        "topic",
+        "topic_id",
+    )
+
+    def __init__(
+        self,
+        files: Files,
+        directory: str,
+        *,
+        topic: str,
+        partition: int,
+        topic_id: UUID,
+        config: LogConfig,
+        segments: list[Segment],
+        epochs: LeaderEpochs,
+        producers: ProducerStates,
+        snapshots: Iterable[int],
+        log_start_offset: int,
+        end_offset: int,
+        recovery_point: int,
+    ) -> None:
+        self._files = files
+        self._directory = directory
+        self.topic = topic
+        self.partition = partition
+        self.topic_id = topic_id
+        self.config = config
+        self._segments = segments
+        self._base_offsets = [segment.base_offset for segment in segments]
+        self._active = segments[-1]
+        self._epochs = epochs
+        self._producers = producers
+        self._snapshots = sorted(snapshots)
+        self.log_start_offset = log_start_offset
+        self.end_offset = end_offset
+        self.recovery_point = recovery_point
+        self._unflushed_messages = 0
+
+    # --- what it is
+
+    @property
+    def name(self) -> str:
+        return f"{self.topic}-{self.partition}"
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(segment.size for segment in self._segments)
+
+    @property
+    def latest_leader_epoch(self) -> int:
+        """The epoch of the last batch, -1 if there is none."""
+        return self._epochs.latest
+
+    @property
+    def last_stable_offset(self) -> int:
+        """Where the oldest open transaction begins, or the end: what read_committed may see of the log at most."""
+        first_unstable = self._producers.first_unstable_offset
+        return self.end_offset if first_unstable is None else max(first_unstable, self.log_start_offset)
+
+    @property
+    def producers(self) -> ProducerStates:
+        return self._producers
+
+    @property
+    def segment_base_offsets(self) -> Sequence[int]:
+        return tuple(self._base_offsets)
+
+    # --- appending
+
+    def append(
+        self,
+        records: Buffer,
+        *,
+        leader_epoch: int,
+        now_ms: int,
+        origin: AppendOrigin = AppendOrigin.CLIENT,
+        transaction_verified: bool = False,
+    ) -> AppendResult:
+        """Check one batch and store it, stamped with offset and leader epoch; KafkaError as Kafka gives it.
+
+        `records` is changed in place if it is writable. A batch that was stored before (KIP-98) is not stored again:
+        the result is that of the first time.
+        """
+        config = self.config
+        view = memoryview(records)
+        valid = validate(view, config, now_ms=now_ms, origin=origin, decompressor=_decompressor)
+        header = valid.header
+        base_offset = self.end_offset
+        marker: EndTransactionMarker | None = None
+        if header.producer_id >= 0:
+            producers = self._producers
+            if origin is AppendOrigin.CLIENT and (duplicate := producers.find_duplicate(header)) is not None:
+                first, last = duplicate.first_offset, duplicate.last_offset
+                return AppendResult(first, last, duplicate.timestamp, self.log_start_offset, duplicate=True)
+            if header.is_control:
+                marker = EndTransactionMarker.parse(next(iter(RecordBatch(valid.data))))
+                producers.check_marker(header, marker)
+            else:
+                producers.check(header, origin, offset=base_offset, verified=transaction_verified)
+        last_offset = base_offset + header.last_offset_delta
+        self._write(valid, base_offset, last_offset, leader_epoch)
+        if header.producer_id >= 0:
+            if marker is None:
+                self._producers.appended(header, base_offset, valid.max_timestamp)
+            else:
+                self._producers.transaction_ended(header, marker, offset=base_offset, timestamp=valid.max_timestamp)
+        self.end_offset = last_offset + 1
+        self._unflushed_messages += header.last_offset_delta + 1
+        if self._unflushed_messages >= config.flush_messages:
+            self.flush()
+        append_time = now_ms if config.message_timestamp_type is TimestampType.LOG_APPEND_TIME else -1
+        return AppendResult(base_offset, last_offset, append_time, self.log_start_offset)
+
+    def append_records(
+        self,
+        records: Iterable[tuple[bytes | None, bytes | None] | Record],
+        *,
+        leader_epoch: int,
+        now_ms: int,
+        origin: AppendOrigin = AppendOrigin.COORDINATOR,
+    ) -> AppendResult:
+        """Store key and value pairs of the broker's own as one plain batch with that create time."""
+        batch = build_batch(records, timestamp=now_ms)
+        return self.append(batch, leader_epoch=leader_epoch, now_ms=now_ms, origin=origin)
+
+    def _write(self, valid: ValidBatch, base_offset: int, last_offset: int, leader_epoch: int) -> None:
+        data = valid.data
+        size = len(data)
+        config = self.config
+        if size > config.segment_bytes:
+            message = f"a batch of {size} bytes is larger than segment.bytes, {config.segment_bytes}"
+            raise KafkaError(ErrorCode.RECORD_LIST_TOO_LARGE, message)
+        if type(data) is memoryview and data.readonly:
+            data = bytearray(data)
+        _BASE_OFFSET.pack_into(data, 0, base_offset)
+        _LEADER_EPOCH.pack_into(data, _LEADER_EPOCH_POSITION, leader_epoch)
+        try:
+            if not self._active.has_room(size, last_offset, valid.max_timestamp, config):
+                self._roll()
+            if leader_epoch > self._epochs.latest:
+                self._epochs.assign(leader_epoch, base_offset)
+            self._active.append(data, base_offset, last_offset, valid.max_timestamp, config.index_interval_bytes)
+        except OSError as error:
+            _logger.error("%s: cannot append: %s", self.name, error)
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, str(error)) from error
+
+    def _roll(self) -> None:
+        """Close the active segment for writing and begin the next at the end offset."""
+        self._active.seal()
+        self._take_snapshot()
+        segment = Segment.create(self._files, self._directory, self.end_offset)
+        self._segments.append(segment)
+        self._base_offsets.append(segment.base_offset)
+        self._active = segment
+
+    def _take_snapshot(self) -> None:
+        """Write the producers as of the end offset, and keep the snapshots of the last two only."""
+        offset = self.end_offset
+        if self._snapshots and self._snapshots[-1] == offset:
+            return
+        self._files.replace(self._path(offset), self._producers.encode())
+        self._snapshots.append(offset)
+
+    def _path(self, snapshot_offset: int) -> str:
+        return f"{self._directory}/{file_name(snapshot_offset, SNAPSHOT_SUFFIX)}"
+
+    # --- reading
+
+    def read(self, offset: int, max_bytes: int, *, up_to: int, at_least_one: bool) -> LogRead:
+        """Batches from the one that holds `offset`, up to the offset `up_to` and to `max_bytes`, of one segment.
+
+        A first batch larger than `max_bytes` is read if `at_least_one`, else nothing is; later ones may be cut. Raises
+        OFFSET_OUT_OF_RANGE outside of the log.
+        """
+        if not self.log_start_offset <= offset <= self.end_offset:
+            message = f"offset {offset} is not within {self.log_start_offset} to {self.end_offset}"
+            raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE, message)
+        if offset >= up_to:
+            return NOTHING_READ
+        for segment in self._segments[bisect_right(self._base_offsets, offset) - 1 :]:
+            found = segment.locate(offset)
+            if found is None:
+                continue
+            position, header = found
+            end = segment.size
+            if up_to < self.end_offset:
+                limit = segment.position_of(up_to)
+                end = end if limit is None else limit
+            size = min(max(max_bytes, header.size_bytes) if at_least_one else max_bytes, end - position)
+            if size < header.size_bytes:
+                return NOTHING_READ
+            return LogRead([segment.range(position, size)], size)
+        return NOTHING_READ
+
+    def batches(self, from_offset: int) -> Iterator[RecordBatch]:
+        """The batches from the one that holds that offset on, to replay them."""
+        for segment in self._segments[max(bisect_right(self._base_offsets, from_offset) - 1, 0) :]:
+            for batch in segment.batches(from_offset):
+                yield RecordBatch(batch)
+
+    # --- finding offsets
+
+    def offset_for_timestamp(self, timestamp: int) -> TimestampOffset | None:
+        """The first record whose timestamp is at least that."""
+        for segment in self._segments:
+            found = segment.offset_for_timestamp(timestamp, self.log_start_offset)
+            if found is None:
+                continue
+            batch = RecordBatch(segment.batch_at(*found))
+            for record in batch:
+                if (
+                    record.timestamp is not None
+                    and record.timestamp >= timestamp
+                    and record.offset >= self.log_start_offset
+                ):
+                    return TimestampOffset(record.timestamp, record.offset, batch.header.leader_epoch)
+        return None
+
+    def max_timestamp(self) -> TimestampOffset | None:
+        """The first record that has the largest timestamp of all."""
+        segment = max(self._segments, key=lambda segment: segment.max_timestamp)  # the first of equal ones
+        found = segment.locate(segment.max_timestamp_offset) if segment.size else None
+        if found is None:
+            return None
+        batch = RecordBatch(segment.batch_at(*found))
+        timestamp = batch.header.max_timestamp
+        for record in batch:
+            if record.timestamp == timestamp:
+                return TimestampOffset(timestamp, record.offset, batch.header.leader_epoch)
+        return None
+
+    def end_offset_for_epoch(self, epoch: int) -> tuple[int, int]:
+        """The largest epoch not above that one and where it ends; (-1, -1) if there is no answer."""
+        return self._epochs.end_offset(epoch, self.end_offset)
+
+    def epoch_of(self, offset: int) -> int:
+        """The leader epoch that a batch at that offset has, -1 if it is not known."""
+        return self._epochs.epoch_of(offset)
+
+    # --- removing
+
+    def delete_records_before(self, offset: int) -> int:
+        """Move the log start to that offset (DeleteRecords, KIP-107); whole segments before it are removed."""
+        if not 0 <= offset <= self.end_offset:
+            raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE, f"offset {offset} is beyond the end, {self.end_offset}")
+        if offset > self.log_start_offset:
+            self.log_start_offset = offset
+            self._remove_segments(max(bisect_right(self._base_offsets, offset) - 1, 0))
+            if self._epochs.truncate_start(offset):
+                self._epochs.store()
+        return self.log_start_offset
+
+    def _remove_segments(self, count: int) -> None:
+        """Remove the first `count` segments, and the snapshots that only they need."""
+        for segment in self._segments[:count]:
+            segment.remove()
+        del self._segments[:count]
+        del self._base_offsets[:count]
+        first = self._base_offsets[0]
+        for offset in [snapshot for snapshot in self._snapshots if snapshot < first]:
+            self._files.remove(self._path(offset))
+            self._snapshots.remove(offset)
+
+    # --- keeping
+
+    def flush(self) -> None:
+        """What was appended is on the disk when this returns."""
+        if self.recovery_point < self.end_offset:
+            for segment in self._segments[max(bisect_right(self._base_offsets, self.recovery_point) - 1, 0) :]:
+                segment.flush()
+            self._files.sync_directory(self._directory)
+            self.recovery_point = self.end_offset
+        self._unflushed_messages = 0
+
+    def close(self) -> None:
+        """Flush, and leave what makes the next start short."""
+        self._active.seal()
+        self._take_snapshot()
+        self.flush()
+        for segment in self._segments:
+            segment.close()
+
+    def check_invariants(self) -> None:
+        """For tests: raise if the log is not what its docstring says."""
+        assert self._base_offsets == [segment.base_offset for segment in self._segments]
+        assert self._base_offsets == sorted(set(self._base_offsets))
+        assert self._segments[-1] is self._active
+        assert self._base_offsets[0] <= self.log_start_offset <= self.end_offset
+        assert self.recovery_point <= self.end_offset
+        next_offset = self._base_offsets[0]
+        for batch in self.batches(next_offset):
+            assert batch.is_sound()
+            assert batch.header.base_offset >= next_offset
+            next_offset = batch.header.next_offset
+        assert next_offset <= self.end_offset

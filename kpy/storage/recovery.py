@@ -1,0 +1,193 @@
+"""From a partition's directory to a sound log, in numbered passes; also after kill -9.
+
+1. Remove what was left half done: temporary files and indexes without their log.
+2. Load the segments. After a clean shutdown, and before the recovery point, they are as they were flushed, and only
+   checked at their end; a segment whose index is missing or does not fit is walked. Otherwise every segment at or after
+   the recovery point is walked batch by batch, and the log ends with the last sound one: a torn tail is cut, and so are
+   the segments behind it.
+3. Leader epochs: those of the file that the log still has, and those found in the walk.
+4. Producers: the latest sound snapshot of the log as it is now, and every batch behind it replayed.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from kpy.protocol.crc import Buffer
+from kpy.protocol.records import BatchHeader, EndTransactionMarker, InvalidRecord, RecordBatch
+from kpy.storage.files import Files
+from kpy.storage.leader_epochs import LeaderEpochs
+from kpy.storage.log_config import LogConfig
+from kpy.storage.offset_index import IndexCorrupt
+from kpy.storage.partition_log import PartitionLog
+from kpy.storage.producer_states import SNAPSHOT_SUFFIX, ProducerStates, SnapshotCorrupt
+from kpy.storage.segment import INDEX_SUFFIXES, LOG_SUFFIX, Segment, file_name
+
+_logger = logging.getLogger(__name__)
+
+_LEFTOVER_SUFFIXES: Final = (".tmp", ".deleted", ".cleaned", ".swap")
+_HISTORY_BYTES: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastKnown:
+    """What the data directory's checkpoints say of a partition."""
+
+    clean: bool = False
+    recovery_point: int = 0
+    log_start_offset: int = 0
+
+
+def load_log(
+    files: Files, directory: str, *, topic: str, partition: int, topic_id: UUID, config: LogConfig, known: LastKnown
+) -> PartitionLog:
+    """The log in that directory, whatever state it was left in."""
+    bases, snapshots = _tidy(files, directory)
+    epochs = LeaderEpochs(files, directory)
+    epochs.load()
+    segments, end_offset = _load_segments(files, directory, bases, epochs, config, known)
+    if segments and end_offset < known.log_start_offset:
+        _logger.warning("%s: the log ends at %d, before its start at %d", directory, end_offset, known.log_start_offset)
+        for segment in segments:
+            segment.remove()
+        segments = []
+    if not segments:
+        end_offset = known.log_start_offset
+        segments = [Segment.create(files, directory, end_offset)]
+    log_start_offset = max(known.log_start_offset, segments[0].base_offset)
+    epochs.truncate_end(end_offset)
+    epochs.truncate_start(log_start_offset)
+    producers, snapshots = _load_producers(files, directory, segments, snapshots, end_offset)
+    return PartitionLog(
+        files,
+        directory,
+        topic=topic,
+        partition=partition,
+        topic_id=topic_id,
+        config=config,
+        segments=segments,
+        epochs=epochs,
+        producers=producers,
+        snapshots=snapshots,
+        log_start_offset=log_start_offset,
+        end_offset=end_offset,
+        recovery_point=end_offset if known.clean else min(known.recovery_point, end_offset),
+    )
+
+
+def _tidy(files: Files, directory: str) -> tuple[list[int], list[int]]:
+    """Pass 1. The base offsets of the segments, and the offsets of the snapshots."""
+    names = set(files.list(directory))
+    bases = sorted(int(name[: -len(LOG_SUFFIX)]) for name in names if _is_numbered(name, LOG_SUFFIX))
+    snapshots = sorted(int(name[: -len(SNAPSHOT_SUFFIX)]) for name in names if _is_numbered(name, SNAPSHOT_SUFFIX))
+    for name in names:
+        orphan = any(
+            _is_numbered(name, suffix) and f"{name[: -len(suffix)]}{LOG_SUFFIX}" not in names
+            for suffix in INDEX_SUFFIXES
+        )
+        if orphan or name.endswith(_LEFTOVER_SUFFIXES):
+            files.remove(f"{directory}/{name}")
+    return bases, snapshots
+
+
+def _is_numbered(name: str, suffix: str) -> bool:
+    return name.endswith(suffix) and name[: -len(suffix)].isdecimal()
+
+
+def _load_segments(
+    files: Files, directory: str, bases: list[int], epochs: LeaderEpochs, config: LogConfig, known: LastKnown
+) -> tuple[list[Segment], int]:
+    """Pass 2. The segments up to the first that is not sound to its end, and the end offset."""
+    segments: list[Segment] = []
+    end_offset = 0
+    for index, base in enumerate(bases):
+        segment = Segment(files, directory, base)
+        next_base = bases[index + 1] if index + 1 < len(bases) else None
+        trusted = known.clean or (next_base is not None and next_base <= known.recovery_point)
+        size = segment.size
+        try:
+            if not trusted:
+                raise IndexCorrupt("it may not have been flushed")
+            end_offset = segment.load()
+        except IndexCorrupt as reason:
+            if trusted:
+                _logger.warning("%s: walking segment %d: %s", directory, base, reason)
+            end_offset = _recover(segment, epochs, config)
+        segments.append(segment)
+        if segment.size < size and next_base is not None:
+            _remove_behind(files, directory, bases[index + 1 :])
+            break
+    return segments, end_offset
+
+
+def _recover(segment: Segment, epochs: LeaderEpochs, config: LogConfig) -> int:
+    """Walk a segment. Pass 3 is part of it: the epochs that its batches show."""
+    end_offset = segment.base_offset
+    for header, _batch in segment.recover(config.index_interval_bytes):
+        epochs.assign(header.leader_epoch, header.base_offset, store=False)
+        end_offset = header.next_offset
+    return end_offset
+
+
+def _remove_behind(files: Files, directory: str, bases: list[int]) -> None:
+    _logger.warning("%s: removing the segments behind the cut: %s", directory, bases)
+    for base in bases:
+        for suffix in (LOG_SUFFIX, *INDEX_SUFFIXES):
+            files.remove(f"{directory}/{file_name(base, suffix)}")
+
+
+def _load_producers(
+    files: Files, directory: str, segments: list[Segment], snapshots: list[int], end_offset: int
+) -> tuple[ProducerStates, list[int]]:
+    """Pass 4. The producers as of the end offset, and the snapshots that are still of this log."""
+    kept = [offset for offset in snapshots if offset <= end_offset]
+    for offset in set(snapshots) - set(kept):
+        files.remove(f"{directory}/{file_name(offset, SNAPSHOT_SUFFIX)}")
+    producers = ProducerStates()
+    while kept:
+        path = f"{directory}/{file_name(kept[-1], SNAPSHOT_SUFFIX)}"
+        try:
+            producers = ProducerStates.decode(files.read(path) or b"", kept[-1])
+            break
+        except SnapshotCorrupt as reason:
+            _logger.warning("%s: ignoring a snapshot: %s", path, reason)
+            files.remove(path)
+            kept.pop()
+    if producers.producers:
+        producers.restore_history(_headers_before(segments, producers.end_offset))
+    for header, batch in _batches_from(segments, producers.end_offset):
+        replay_batch(producers, header, batch)
+    producers.end_offset = end_offset
+    return producers, kept
+
+
+def replay_batch(producers: ProducerStates, header: BatchHeader, batch: Buffer) -> None:
+    """Learn from a batch of the log what its append taught."""
+    if header.producer_id < 0:
+        return
+    if not header.is_control:
+        producers.appended(header, header.base_offset, header.max_timestamp)
+        return
+    try:
+        marker = EndTransactionMarker.parse(next(iter(RecordBatch(batch))))
+    except (InvalidRecord, StopIteration):  # a control batch of another kind, or one that was cleaned
+        return
+    producers.transaction_ended(header, marker, offset=header.base_offset, timestamp=header.max_timestamp)
+
+
+def _batches_from(segments: list[Segment], offset: int) -> Iterator[tuple[BatchHeader, Buffer]]:
+    for index, segment in enumerate(segments):
+        if index + 1 == len(segments) or segments[index + 1].base_offset > offset:
+            for batch in segment.batches(offset):
+                yield RecordBatch(batch).header, batch
+
+
+def _headers_before(segments: list[Segment], offset: int) -> Iterator[BatchHeader]:
+    """The headers of the last batches before that offset, of one segment and of so many bytes at most."""
+    before = [segment for segment in segments if segment.base_offset < offset]
+    for segment in before[-1:]:
+        end = segment.position_of(offset)
+        for _position, header in segment.headers_back(segment.size if end is None else end, _HISTORY_BYTES):
+            yield header

@@ -1,0 +1,373 @@
+"""One segment of a log: a `.log` file of record batches, and the two sparse indexes over it.
+
+The files are named by the segment's base offset in 20 digits. Every `index.interval.bytes` of batches the offset index
+gets an entry for the batch that comes next, and the time index the largest timestamp so far. The indexes are kept in
+memory and written by `flush` and `seal`; when one is missing or does not fit the log, it is rebuilt from the log.
+"""
+
+import logging
+from bisect import bisect_left
+from collections.abc import Iterator
+from typing import Final, Self
+
+from kpy.protocol.crc import Buffer, crc32c
+from kpy.protocol.records import CRC_START, HEADER, HEADER_BYTES, LENGTH_END, MAGIC, NO_TIMESTAMP, BatchHeader
+from kpy.storage.files import File, FileRange, Files
+from kpy.storage.log_config import LogConfig
+from kpy.storage.offset_index import ENTRY_BYTES as OFFSET_ENTRY_BYTES
+from kpy.storage.offset_index import RELATIVE_OFFSET_MAX, IndexCorrupt, OffsetIndex
+from kpy.storage.time_index import ENTRY_BYTES as TIME_ENTRY_BYTES
+from kpy.storage.time_index import TimeIndex
+
+_logger = logging.getLogger(__name__)
+
+LOG_SUFFIX: Final = ".log"
+OFFSET_INDEX_SUFFIX: Final = ".index"
+TIME_INDEX_SUFFIX: Final = ".timeindex"
+TRANSACTION_INDEX_SUFFIX: Final = ".txnindex"
+INDEX_SUFFIXES: Final = (OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX)
+
+_POSITION_MAX: Final = (1 << 31) - 1
+_LOOKUP_WINDOW_BYTES: Final = 8 * 1024
+_SCAN_WINDOW_BYTES: Final = 1024 * 1024
+
+
+def file_name(offset: int, suffix: str) -> str:
+    return f"{offset:020d}{suffix}"
+
+
+class Segment:
+    """A run of batches from `base_offset` on.
+
+    Invariants: `size` is that of the `.log` file, which ends with a whole batch; every batch lies at or after
+    `base_offset` and at most 2^31 - 1 beyond it.
+    """
+
+    __slots__ = (
+        "_bytes_since_index_entry",
+        "_directory",
+        "_dirty_indexes",
+        "_files",
+        "_last_batch_offset",
+        "_last_batch_position",
+        "_log",
+        "_offset_index",
+        "_time_index",
+        "base_offset",
+        "first_timestamp",
+        "max_timestamp",
+        "max_timestamp_offset",
+    )
+
+    def __init__(self, files: Files, directory: str, base_offset: int) -> None:
+        self._files = files
+        self._directory = directory
+        self.base_offset = base_offset
+        self._log: File = files.open(self.path(LOG_SUFFIX))
+        self._offset_index: OffsetIndex | None = None
+        self._time_index: TimeIndex | None = None
+        self._dirty_indexes = False
+        self._bytes_since_index_entry = 0
+        self._last_batch_offset = base_offset
+        self._last_batch_position = 0
+        self.first_timestamp: int | None = None
+        """The first batch's largest timestamp: segment.ms counts from it."""
+        self.max_timestamp = NO_TIMESTAMP
+        self.max_timestamp_offset = base_offset
+        """The last offset of the first batch that has the largest timestamp."""
+
+    @classmethod
+    def create(cls, files: Files, directory: str, base_offset: int) -> Self:
+        """A new, empty segment."""
+        segment = cls(files, directory, base_offset)
+        segment._offset_index = OffsetIndex()
+        segment._time_index = TimeIndex()
+        segment._dirty_indexes = True
+        return segment
+
+    def path(self, suffix: str) -> str:
+        return f"{self._directory}/{file_name(self.base_offset, suffix)}"
+
+    @property
+    def size(self) -> int:
+        return self._log.size
+
+    # --- writing
+
+    def has_room(self, size: int, last_offset: int, max_timestamp: int, config: LogConfig) -> bool:
+        """Whether a batch may go here, or the log has to roll first (Kafka's `LogSegment.shouldRoll`).
+
+        Time is what the batches say: a segment of batches without timestamps rolls by size only.
+        """
+        used = self._log.size
+        if (
+            used > min(config.segment_bytes, _POSITION_MAX) - size
+            or last_offset - self.base_offset > RELATIVE_OFFSET_MAX
+        ):
+            return False
+        if used == 0:
+            return True
+        first = self.first_timestamp
+        if first is not None and first >= 0 and max_timestamp - first > config.segment_ms - config.segment_jitter_ms:
+            return False
+        entries = len(self._offsets())
+        return (
+            entries < config.segment_index_bytes // OFFSET_ENTRY_BYTES
+            and len(self._times()) < config.segment_index_bytes // TIME_ENTRY_BYTES - 1
+        )
+
+    def append(
+        self, batch: Buffer, base_offset: int, last_offset: int, max_timestamp: int, interval_bytes: int
+    ) -> None:
+        """Write one batch at the end. An OSError leaves the segment as it was."""
+        log = self._log
+        position = log.size
+        try:
+            log.append(batch)
+        except OSError:
+            log.truncate(position)
+            raise
+        self._learn(position, len(batch), base_offset, last_offset, max_timestamp, interval_bytes)
+
+    def _learn(
+        self, position: int, size: int, base_offset: int, last_offset: int, max_timestamp: int, interval_bytes: int
+    ) -> None:
+        """Keep what is derived from a batch."""
+        if self.first_timestamp is None:
+            self.first_timestamp = max_timestamp
+        if max_timestamp > self.max_timestamp:
+            self.max_timestamp = max_timestamp
+            self.max_timestamp_offset = last_offset
+        if self._bytes_since_index_entry > interval_bytes:
+            self._offsets().append(last_offset - self.base_offset, position)
+            self._times().maybe_append(self.max_timestamp, self.max_timestamp_offset - self.base_offset)
+            self._bytes_since_index_entry = 0
+        self._dirty_indexes = True
+        self._bytes_since_index_entry += size
+        self._last_batch_offset = base_offset
+        self._last_batch_position = position
+
+    def truncate(self, offset: int, config: LogConfig) -> None:
+        """Drop every batch that has an offset at or after that one."""
+        position = self.position_of(offset)
+        if position is not None:
+            self._log.truncate(position)
+            self.rebuild(config.index_interval_bytes)
+
+    def rebuild(self, interval_bytes: int) -> None:
+        """Derive indexes and timestamps from the batches again, without looking into them."""
+        self._forget()
+        for position, header in self.headers():
+            self._learn(
+                position,
+                header.size_bytes,
+                header.base_offset,
+                header.last_offset,
+                header.max_timestamp,
+                interval_bytes,
+            )
+
+    def _forget(self) -> None:
+        self._offset_index = OffsetIndex()
+        self._time_index = TimeIndex()
+        self._bytes_since_index_entry = 0
+        self._last_batch_offset = self.base_offset
+        self._last_batch_position = 0
+        self.first_timestamp = None
+        self.max_timestamp = NO_TIMESTAMP
+        self.max_timestamp_offset = self.base_offset
+        self._dirty_indexes = True
+
+    def recover(self, interval_bytes: int) -> Iterator[tuple[BatchHeader, Buffer]]:
+        """Walk all batches and yield each that is sound, with its bytes; cut the file where one is not.
+
+        The indexes are rebuilt on the way. The caller has to take all: the cut comes at the end.
+        """
+        self._forget()
+        next_offset = self.base_offset
+        end = 0
+        for position, header, batch in self._batches():
+            if not _is_sound(header, batch) or not self._fits(header, next_offset):
+                break
+            self._learn(
+                position, len(batch), header.base_offset, header.last_offset, header.max_timestamp, interval_bytes
+            )
+            end = position + len(batch)
+            next_offset = header.next_offset
+            yield header, batch
+        if end < self._log.size:
+            _logger.warning(
+                "%s: cut %d bytes behind the last sound batch, at byte %d, offset %d",
+                self.path(LOG_SUFFIX), self._log.size - end, end, next_offset,
+            )  # fmt: skip
+            self._log.truncate(end)
+
+    def _fits(self, header: BatchHeader, next_offset: int) -> bool:
+        return (
+            header.base_offset >= next_offset
+            and header.last_offset_delta >= 0
+            and header.last_offset - self.base_offset <= RELATIVE_OFFSET_MAX
+        )
+
+    # --- reading
+
+    def load(self) -> int:
+        """Learn the end of a segment that was closed properly, and return the offset after its last batch.
+
+        Only the batches behind the last index entry are walked. If they or the indexes do not fit the file, IndexCorrupt
+        is raised: the segment has to be recovered.
+        """
+        offsets = self._offsets()
+        times = self._times()
+        if offsets and self._log.size == 0:
+            raise IndexCorrupt("there are entries for an empty log")
+        position = offsets.positions[-1] if offsets else 0
+        next_offset = self.base_offset
+        if times:
+            self.max_timestamp = times.timestamps[-1]
+            self.max_timestamp_offset = self.base_offset + times.offsets[-1]
+        self._bytes_since_index_entry = 0
+        end = position
+        for start, header, batch in self._batches(position):
+            if not _is_sound(header, batch) or not self._fits(header, next_offset):
+                raise IndexCorrupt(f"there is no sound batch at byte {start}")
+            if start == position and offsets and header.last_offset - self.base_offset != offsets.offsets[-1]:
+                raise IndexCorrupt(f"the batch at byte {start} does not end with the offset in the index")
+            if header.max_timestamp > self.max_timestamp:
+                self.max_timestamp = header.max_timestamp
+                self.max_timestamp_offset = header.last_offset
+            next_offset = header.next_offset
+            self._last_batch_offset = header.base_offset
+            self._last_batch_position = start
+            self._bytes_since_index_entry += len(batch)
+            end = start + len(batch)
+        if end != self._log.size:
+            raise IndexCorrupt(f"the last sound batch ends at byte {end} of {self._log.size}")
+        first = next(self.headers(), None)
+        self.first_timestamp = None if first is None else first[1].max_timestamp
+        return next_offset
+
+    def headers(self, position: int = 0, end: int | None = None) -> Iterator[tuple[int, BatchHeader]]:
+        """Position and header of the batches from that position on, which must be the start of one."""
+        log = self._log
+        end = log.size if end is None else end
+        window: Buffer = b""
+        window_start = position
+        while position + HEADER_BYTES <= end:
+            at = position - window_start
+            if at + HEADER_BYTES > len(window):
+                window = log.read_at(position, _LOOKUP_WINDOW_BYTES)
+                window_start = position
+                at = 0
+            header = BatchHeader._make(HEADER.unpack_from(window, at))
+            size = header.length + LENGTH_END
+            if size < HEADER_BYTES or header.magic != MAGIC:
+                return
+            yield position, header
+            position += size
+
+    def headers_back(self, end: int, bytes_max: int) -> Iterator[tuple[int, BatchHeader]]:
+        """As `headers`, of about the last `bytes_max` bytes before the position `end`."""
+        positions = self._offsets().positions
+        index = bisect_left(positions, end - bytes_max)
+        return self.headers(positions[index] if index < len(positions) and positions[index] < end else 0, end)
+
+    def _batches(self, position: int = 0) -> Iterator[tuple[int, BatchHeader, Buffer]]:
+        """As `headers`, with the bytes; it ends before a batch that the file does not hold whole."""
+        log = self._log
+        window: memoryview = memoryview(b"")
+        window_start = position
+        for start, header in self.headers(position):
+            size = header.size_bytes
+            if start + size > log.size:
+                return
+            if start + size > window_start + len(window):
+                window = memoryview(log.read_at(start, max(size, _SCAN_WINDOW_BYTES)))
+                window_start = start
+            yield start, header, window[start - window_start : start - window_start + size]
+
+    def batches(self, offset: int) -> Iterator[Buffer]:
+        """The whole batches from the one that holds that offset on."""
+        position = self.position_of(offset)
+        if position is not None:
+            for _start, _header, batch in self._batches(position):
+                yield batch
+
+    def locate(self, offset: int) -> tuple[int, BatchHeader] | None:
+        """Position and header of the first batch that ends at or after that offset; None if all end before."""
+        for position, header in self.headers(self._floor(offset)):
+            if header.last_offset >= offset:
+                return position, header
+        return None
+
+    def position_of(self, offset: int) -> int | None:
+        found = self.locate(offset)
+        return None if found is None else found[0]
+
+    def _floor(self, offset: int) -> int:
+        if offset >= self._last_batch_offset:
+            return self._last_batch_position
+        return self._offsets().floor(max(offset - self.base_offset, 0))
+
+    def range(self, position: int, size: int) -> FileRange:
+        return FileRange(self._log, position, size)
+
+    def offset_for_timestamp(self, timestamp: int, log_start_offset: int) -> tuple[int, BatchHeader] | None:
+        """Position and header of the first batch, from the log start on, whose largest timestamp is at least that."""
+        if self.max_timestamp < timestamp:
+            return None
+        floor = self._times().floor(timestamp) + self.base_offset
+        for position, header in self.headers(self._floor(max(floor, log_start_offset))):
+            if header.max_timestamp >= timestamp and header.last_offset >= log_start_offset:
+                return position, header
+        return None
+
+    def batch_at(self, position: int, header: BatchHeader) -> Buffer:
+        return self._log.read_at(position, header.size_bytes)
+
+    # --- the files
+
+    def _offsets(self) -> OffsetIndex:
+        if self._offset_index is None:
+            data = self._files.read(self.path(OFFSET_INDEX_SUFFIX))
+            if data is None and self._log.size:
+                raise IndexCorrupt("the offset index is missing")
+            self._offset_index = OffsetIndex.decode(data or b"", log_bytes=self._log.size)
+        return self._offset_index
+
+    def _times(self) -> TimeIndex:
+        if self._time_index is None:
+            data = self._files.read(self.path(TIME_INDEX_SUFFIX))
+            if data is None and self._log.size:
+                raise IndexCorrupt("the time index is missing")
+            self._time_index = TimeIndex.decode(data or b"")
+        return self._time_index
+
+    def flush(self) -> None:
+        """What was appended is on the disk when this returns."""
+        self._log.sync()
+        self.write_indexes(sync=True)
+
+    def write_indexes(self, *, sync: bool) -> None:
+        if self._dirty_indexes:
+            self._files.replace(self.path(OFFSET_INDEX_SUFFIX), self._offsets().encode(), sync=sync)
+            self._files.replace(self.path(TIME_INDEX_SUFFIX), self._times().encode(), sync=sync)
+            self._dirty_indexes = False
+
+    def seal(self) -> None:
+        """Nothing more will be appended: the time index gets the largest timestamp of all."""
+        self._times().maybe_append(self.max_timestamp, self.max_timestamp_offset - self.base_offset)
+        self._dirty_indexes = True
+        self.write_indexes(sync=False)
+
+    def close(self) -> None:
+        self._log.close()
+
+    def remove(self) -> None:
+        """Remove the files. Ranges that were read of it stay readable: the last reference closes the file."""
+        for suffix in (LOG_SUFFIX, *INDEX_SUFFIXES):
+            self._files.remove(self.path(suffix))
+
+
+def _is_sound(header: BatchHeader, batch: Buffer) -> bool:
+    return crc32c(memoryview(batch)[CRC_START:]) == header.crc

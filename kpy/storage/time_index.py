@@ -1,0 +1,65 @@
+"""The time index of a segment: a sparse map from timestamp to offset.
+
+An entry of the file is twelve bytes, big-endian: a timestamp (int64), and the offset less the segment's base offset
+(int32) of the batch with that timestamp. An entry says that no batch up to that offset has a larger timestamp.
+Timestamps and offsets ascend. As the offset index it is derived, and written when the segment is flushed, rolled or
+closed.
+"""
+
+import struct
+from array import array
+from bisect import bisect_left, bisect_right
+from typing import Final, Self
+
+from kpy.storage.offset_index import IndexCorrupt
+
+ENTRY_BYTES: Final = 12
+_ENTRY: Final = struct.Struct(">qi")
+
+
+class TimeIndex:
+    """Timestamps and relative offsets in two parallel arrays.
+
+    Invariant: timestamps ascend strictly, offsets ascend, and both have the same length.
+    """
+
+    __slots__ = ("offsets", "timestamps")
+
+    def __init__(self) -> None:
+        self.timestamps = array("q")
+        self.offsets = array("I")
+
+    def __len__(self) -> int:
+        return len(self.timestamps)
+
+    def maybe_append(self, timestamp: int, relative_offset: int) -> None:
+        """Remember the largest timestamp so far, if it is news."""
+        if timestamp >= 0 and (not self.timestamps or timestamp > self.timestamps[-1]):
+            self.timestamps.append(timestamp)
+            self.offsets.append(relative_offset)
+
+    def floor(self, timestamp: int) -> int:
+        """An offset before which every batch has a smaller timestamp; 0 if none is known."""
+        index = bisect_right(self.timestamps, timestamp) - 1
+        return self.offsets[index] if index >= 0 else 0
+
+    def truncate(self, relative_offset: int) -> None:
+        """Forget the entries at or after that offset."""
+        index = bisect_left(self.offsets, relative_offset)
+        del self.timestamps[index:]
+        del self.offsets[index:]
+
+    def encode(self) -> bytes:
+        return b"".join(map(_ENTRY.pack, self.timestamps, self.offsets))
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        if len(data) % ENTRY_BYTES:
+            raise IndexCorrupt(f"{len(data)} bytes are no multiple of {ENTRY_BYTES}")
+        index = cls()
+        for timestamp, offset in _ENTRY.iter_unpack(data):
+            if offset < 0 or (index.timestamps and (timestamp <= index.timestamps[-1] or offset < index.offsets[-1])):
+                raise IndexCorrupt("the entries do not ascend")
+            index.timestamps.append(timestamp)
+            index.offsets.append(offset)
+        return index
