@@ -1,0 +1,321 @@
+"""The broker's options: one table under Kafka's own names.
+
+What stands here is honoured. What Kafka has and kpy does not is in `kpy.config.kafka_names`. Defaults are Kafka's
+unless `kafka_default` says otherwise.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from kpy.config.listeners import Listener, client_listeners
+from kpy.config.options import (
+    Between,
+    BetweenOr,
+    ConfigError,
+    OneOf,
+    Options,
+    UpdateMode,
+    Value,
+    at_least,
+    boolean,
+    double,
+    integer,
+    listing,
+    long,
+    short,
+    string,
+)
+
+INT32_MAX = 2**31 - 1
+INT64_MAX = 2**63 - 1
+CLUSTER_WIDE = UpdateMode.CLUSTER_WIDE
+PER_BROKER = UpdateMode.PER_BROKER
+
+NO_RETENTION = "no data is deleted by age or size yet"
+NO_COMPACTION = "no log is compacted yet"
+NO_TIERS = "there is no tiered storage"
+ONE_REPLICA = "a partition has one replica, which is never out of sync"
+
+CODECS = OneOf(("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"))
+TIMESTAMP_TYPES = OneOf(("CreateTime", "LogAppendTime"))
+CLEANUP_POLICIES = OneOf(("compact", "delete"))
+GZIP_LEVELS = BetweenOr(1, 9, -1)
+LZ4_LEVELS = Between(1, 17)
+ZSTD_LEVELS = Between(-131072, 22)
+
+
+class BrokerConfig(Options):
+    """The values of one broker's options."""
+
+    # The node and where it is reached
+
+    node_id: int = integer(1, at_least(0), "this broker's id in the cluster", kafka_default="required")
+    broker_id: int = integer(1, at_least(0), "another name of node.id", kafka_default="-1")
+    broker_rack: str | None = string(None, "the rack that this broker says it stands in")
+    listeners: tuple[str, ...] = listing(
+        ("PLAINTEXT://localhost:9092",),
+        "where to listen, NAME://HOST:PORT each; no host is every interface, port 0 a free port,"
+        " localhost both loopback addresses",
+        kafka_default="PLAINTEXT://:9092",
+        update_mode=PER_BROKER,
+    )
+    advertised_listeners: tuple[str, ...] | None = listing(
+        None, "the addresses that clients are told to use, by listener name, where they differ from listeners"
+    )
+    listener_security_protocol_map: str = string(
+        "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT",
+        "which security protocol each listener name speaks; kpy speaks PLAINTEXT",
+        update_mode=PER_BROKER,
+    )
+    controller_listener_names: tuple[str, ...] = listing(
+        (),
+        "names of listeners for controllers, which kpy does not open: its controller is in the same process",
+        kafka_default="required",
+    )
+    log_dir: str | None = string(
+        None,
+        "the data directory; without one everything is kept in memory",
+        kafka_default="/tmp/kafka-logs",  # noqa: S108 - said, not used
+    )
+    log_dirs: tuple[str, ...] | None = listing(None, "the data directory, before log.dir; kpy keeps one")
+
+    # Connections and requests
+
+    socket_listen_backlog_size: int = integer(50, at_least(1), "connections that may wait to be accepted")
+    socket_request_max_bytes: int = integer(104857600, at_least(1), "the largest request")
+    queued_max_request_bytes: int = long(
+        134217728,
+        "how many bytes of requests may be under way in all connections together; -1 is no limit",
+        kafka_default="-1",
+    )
+    max_connections: int = integer(
+        10000, at_least(0), "open connections", kafka_default=str(INT32_MAX), update_mode=CLUSTER_WIDE
+    )
+    max_connections_per_ip: int = integer(
+        INT32_MAX, at_least(0), "open connections of one client address", update_mode=CLUSTER_WIDE
+    )
+    connections_max_idle_ms: int = long(600000, at_least(1), "after how long a connection without progress is closed")
+    fetch_max_bytes: int = integer(57671680, at_least(1024), "the most that one fetch is answered with")
+    max_request_partition_size_limit: int = integer(
+        2000, at_least(1), "the most partitions that DescribeTopicPartitions answers with at once"
+    )
+
+    # Topics
+
+    num_partitions: int = integer(1, at_least(1), "partitions of a topic that is created without a number of them")
+    default_replication_factor: int = integer(1, "replicas of a topic that is created without a number of them")
+    auto_create_topics_enable: bool = boolean(True, "whether asking for a topic's metadata creates it")
+    delete_topic_enable: bool = boolean(True, "whether topics can be deleted")
+    min_insync_replicas: int = integer(
+        1, at_least(1), "replicas in sync that a write with acks=all needs", update_mode=CLUSTER_WIDE
+    )
+    unclean_leader_election_enable: bool = boolean(
+        False,
+        "whether a replica that is not in sync may lead",
+        update_mode=CLUSTER_WIDE,
+        without_effect=ONE_REPLICA,
+    )
+
+    # Groups
+
+    group_initial_rebalance_delay_ms: int = integer(
+        0, at_least(0), "how long a new group waits for more members before it first assigns", kafka_default="3000"
+    )
+    group_min_session_timeout_ms: int = integer(6000, at_least(0), "the shortest session timeout of a member")
+    group_max_session_timeout_ms: int = integer(1800000, at_least(0), "the longest session timeout of a member")
+    group_max_size: int = integer(INT32_MAX, at_least(1), "members of one group")
+    offset_metadata_max_bytes: int = integer(4096, at_least(0), "the longest note that goes with a committed offset")
+    offsets_topic_num_partitions: int = integer(50, at_least(1), "partitions of __consumer_offsets")
+    offsets_topic_replication_factor: int = short(1, at_least(1), "replicas of __consumer_offsets", kafka_default="3")
+    offsets_topic_segment_bytes: int = integer(104857600, at_least(1), "segment.bytes of __consumer_offsets")
+    offsets_retention_minutes: int = integer(
+        10080, at_least(1), "how long the offsets of a group without members are kept"
+    )
+    offsets_retention_check_interval_ms: int = long(600000, at_least(1), "how often expired offsets are looked for")
+
+    # Logs: what a topic has where its own configuration says nothing
+
+    message_max_bytes: int = integer(
+        1048588, at_least(0), "the largest record batch, compressed", update_mode=CLUSTER_WIDE
+    )
+    compression_type: str = string(
+        "producer",
+        CODECS,
+        "the codec that batches are stored with; producer keeps what the producer chose",
+        update_mode=CLUSTER_WIDE,
+    )
+    compression_gzip_level: int = integer(-1, GZIP_LEVELS, "how hard gzip tries", update_mode=CLUSTER_WIDE)
+    compression_lz4_level: int = integer(9, LZ4_LEVELS, "how hard lz4 tries", update_mode=CLUSTER_WIDE)
+    compression_zstd_level: int = integer(3, ZSTD_LEVELS, "how hard zstd tries", update_mode=CLUSTER_WIDE)
+    log_segment_bytes: int = integer(
+        1073741824, at_least(1048576), "the size at which a log starts a new segment", update_mode=CLUSTER_WIDE
+    )
+    log_roll_ms: int | None = long(
+        None, at_least(1), "the age at which a log starts a new segment", update_mode=CLUSTER_WIDE
+    )
+    log_roll_hours: int = integer(168, at_least(1), "log.roll.ms in hours, if that is not set")
+    log_roll_jitter_ms: int | None = long(
+        None, at_least(0), "how much earlier than log.roll.ms, at random, at the most", update_mode=CLUSTER_WIDE
+    )
+    log_roll_jitter_hours: int = integer(0, at_least(0), "log.roll.jitter.ms in hours, if that is not set")
+    log_index_interval_bytes: int = integer(
+        4096, at_least(0), "how many bytes of log lie between two entries of its index", update_mode=CLUSTER_WIDE
+    )
+    log_index_size_max_bytes: int = integer(
+        10485760, at_least(4), "the largest index; a full one starts a new segment", update_mode=CLUSTER_WIDE
+    )
+    log_message_timestamp_type: str = string(
+        "CreateTime",
+        TIMESTAMP_TYPES,
+        "whose clock stamps a record: its producer's or the broker's",
+        update_mode=CLUSTER_WIDE,
+    )
+    log_message_timestamp_before_max_ms: int = long(
+        INT64_MAX, at_least(0), "how far a producer's timestamp may lie in the past", update_mode=CLUSTER_WIDE
+    )
+    log_message_timestamp_after_max_ms: int = long(
+        3600000, at_least(0), "how far a producer's timestamp may lie in the future", update_mode=CLUSTER_WIDE
+    )
+    log_flush_interval_messages: int = long(
+        INT64_MAX,
+        at_least(1),
+        "how many records may be written before the log is forced to disk",
+        update_mode=CLUSTER_WIDE,
+    )
+    log_flush_interval_ms: int | None = long(
+        None, "how long a record may be written before it is forced to disk", update_mode=CLUSTER_WIDE
+    )
+    log_flush_scheduler_interval_ms: int = long(INT64_MAX, "log.flush.interval.ms, if that is not set")
+    log_cleanup_policy: tuple[str, ...] = listing(
+        ("delete",),
+        CLEANUP_POLICIES,
+        "how old data goes: by deleting segments, by compaction, both, or not at all",
+        update_mode=CLUSTER_WIDE,
+        without_effect=NO_RETENTION,
+    )
+    log_retention_ms: int | None = long(
+        None, "how long data is kept; -1 is for ever", update_mode=CLUSTER_WIDE, without_effect=NO_RETENTION
+    )
+    log_retention_minutes: int | None = integer(
+        None, "log.retention.ms in minutes, if that is not set", without_effect=NO_RETENTION
+    )
+    log_retention_hours: int = integer(
+        168, "log.retention.ms in hours, if neither that nor the minutes are set", without_effect=NO_RETENTION
+    )
+    log_retention_bytes: int = long(
+        -1, "how much of a partition is kept; -1 is all", update_mode=CLUSTER_WIDE, without_effect=NO_RETENTION
+    )
+    log_local_retention_ms: int = long(
+        -2, at_least(-2), "log.retention.ms of the local tier", update_mode=CLUSTER_WIDE, without_effect=NO_TIERS
+    )
+    log_local_retention_bytes: int = long(
+        -2, at_least(-2), "log.retention.bytes of the local tier", update_mode=CLUSTER_WIDE, without_effect=NO_TIERS
+    )
+    log_segment_delete_delay_ms: int = long(
+        60000,
+        at_least(0),
+        "how long the files of a deleted segment stay",
+        update_mode=CLUSTER_WIDE,
+        without_effect=NO_RETENTION,
+    )
+    log_cleaner_delete_retention_ms: int = long(
+        86400000,
+        at_least(0),
+        "how long compaction keeps the marks of deleted keys",
+        update_mode=CLUSTER_WIDE,
+        without_effect=NO_COMPACTION,
+    )
+    log_cleaner_min_cleanable_ratio: float = double(
+        0.5,
+        Between(0, 1),
+        "how much of a log has to be new before it is compacted",
+        update_mode=CLUSTER_WIDE,
+        without_effect=NO_COMPACTION,
+    )
+    log_cleaner_min_compaction_lag_ms: int = long(
+        0,
+        at_least(0),
+        "how long a record stays uncompacted at least",
+        update_mode=CLUSTER_WIDE,
+        without_effect=NO_COMPACTION,
+    )
+    log_cleaner_max_compaction_lag_ms: int = long(
+        INT64_MAX,
+        at_least(1),
+        "how long a record stays uncompacted at most",
+        update_mode=CLUSTER_WIDE,
+        without_effect=NO_COMPACTION,
+    )
+    log_preallocate: bool = boolean(
+        False,
+        "whether a segment's file has its full size from the start",
+        update_mode=CLUSTER_WIDE,
+        without_effect="files grow as they are written",
+    )
+
+    def __init__(
+        self,
+        settings: Mapping[str, str] | None = None,
+        *,
+        dynamic_defaults: Mapping[str, str] | None = None,
+        dynamic: Mapping[str, str] | None = None,
+    ) -> None:
+        """`settings` are static; `dynamic_defaults` hold for every broker, `dynamic` for this one. ConfigError."""
+        self.__dict__.update(
+            settings=dict(settings or {}), dynamic_defaults=dict(dynamic_defaults or {}), dynamic=dict(dynamic or {})
+        )
+        values: dict[str, Value] = {}
+        for given in (self.settings, self.dynamic_defaults, self.dynamic):
+            values |= self.parse_values({name: text for name, text in given.items() if name in self.options})
+        _settle_node_id(values)
+        super().__init__(values)
+        self._check_together()
+
+    settings: dict[str, str]
+    dynamic_defaults: dict[str, str]
+    dynamic: dict[str, str]
+
+    def with_dynamic(self, defaults: Mapping[str, str], own: Mapping[str, str]) -> "BrokerConfig":
+        """The same static settings with these dynamic ones over them."""
+        return BrokerConfig(self.settings, dynamic_defaults=defaults, dynamic=own)
+
+    @cached_property
+    def client_listeners(self) -> tuple[Listener, ...]:
+        """The listeners to open, with what each advertises."""
+        return client_listeners(
+            self.listeners,
+            self.advertised_listeners,
+            self.listener_security_protocol_map,
+            self.controller_listener_names,
+        )
+
+    @cached_property
+    def data_dir(self) -> str | None:
+        """The directory that everything is kept in, None for memory."""
+        directories = self.log_dirs or ((self.log_dir,) if self.log_dir else ())
+        return directories[0] if directories else None
+
+    def _check_together(self) -> None:
+        if len(self.log_dirs or ()) > 1:
+            text = ",".join(self.log_dirs or ())
+            raise self.options["log.dirs"].error(text, "kpy keeps one data directory")
+        if 0 < self.queued_max_request_bytes < self.socket_request_max_bytes:
+            option = self.options["queued.max.request.bytes"]
+            problem = f"must be at least socket.request.max.bytes ({self.socket_request_max_bytes})"
+            raise option.error(str(self.queued_max_request_bytes), problem)
+        if self.group_min_session_timeout_ms > self.group_max_session_timeout_ms:
+            option = self.options["group.min.session.timeout.ms"]
+            problem = f"must not exceed group.max.session.timeout.ms ({self.group_max_session_timeout_ms})"
+            raise option.error(str(self.group_min_session_timeout_ms), problem)
+        assert self.client_listeners
+
+
+def _settle_node_id(values: dict[str, Value]) -> None:
+    """node.id and broker.id are two names of one thing (AbstractKafkaConfig.populateSynonyms)."""
+    node_id = values.get("node.id", values.get("broker.id"))
+    if node_id is None:
+        return
+    if values.setdefault("broker.id", node_id) != node_id:
+        message = f"node.id={node_id} and broker.id={values['broker.id']} must be the same"
+        raise ConfigError("broker.id", str(values["broker.id"]), message)
+    values["node.id"] = node_id
