@@ -1,23 +1,29 @@
 """The broker: builds the parts, opens the one nursery, and takes everything down in order.
 
-    Broker(config).run()  ->  bind, open the log directory, load the metadata, register, load groups, accept
-    broker.stop()         ->  stop accepting, answer what is parked and in flight, flush, mark the shutdown clean
+Up: bind, open the data directory, load the metadata, register, accept. Down: stop accepting, answer what is parked and
+in flight, flush, mark the shutdown clean.
 """
 
 import errno
 import logging
-import os
-import random
 import socket
+import sys
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from random import Random, SystemRandom
 
 import trio
 
 from kpy.cluster.controller import BrokerRegistration
-from kpy.cluster.image import Endpoint as ListenerEndpoint
-from kpy.config import BrokerConfig, ListenerConfig
+from kpy.cluster.image import Changes, ClusterImage, ResourceType
+from kpy.cluster.image import Endpoint as RegisteredEndpoint
+from kpy.cluster.internal_topics import creatable_topic
+from kpy.cluster.topic_names import CONSUMER_OFFSETS
+from kpy.config import BrokerConfig, Listener
+from kpy.protocol.errors import ErrorCode, KafkaError
+from kpy.protocol.messages.create_topics import CreateTopicsRequest, CreateTopicsResponse
 from kpy.server.clock import Clock, SystemClock
 from kpy.server.cluster_metadata import ClusterMetadata
 from kpy.server.connection import Connection
@@ -25,11 +31,234 @@ from kpy.server.connections import Connections
 from kpy.server.dispatch import Dispatcher
 from kpy.server.groups import Groups
 from kpy.server.handlers import all_handlers
-from kpy.server.log_configs import log_config
 from kpy.server.memory import RequestMemory
 from kpy.server.network import ByteStream, Endpoint, accept_forever, bind
 from kpy.server.partitions import Partitions
 from kpy.server.services import Services
 from kpy.server.timers import Timers
-from kpy.storage.files import DiskFiles, Files, MemoryFiles
+from kpy.storage.checkpoints import parse_uuid, uuid_text
+from kpy.storage.files import DiskFiles, MemoryFiles
 from kpy.storage.log_directory import DirectoryLocked, LogDirectory
+
+logger = logging.getLogger(__name__)
+
+SHUTDOWN_GRACE_SECONDS = 0.25
+BASE64_DASH = 62
+
+
+class StartupError(Exception):
+    """The broker cannot start; the message is one line that says why."""
+
+
+class Broker:
+    """One broker. `run` serves until `stop` is called; both belong to the same trio run."""
+
+    def __init__(
+        self, config: BrokerConfig, *, clock: Clock | None = None, random_source: Random | None = None
+    ) -> None:
+        self.config = config
+        self.clock = clock or SystemClock()
+        self.addresses: list[Endpoint] = []
+        self.services: Services
+        self._random = random_source or SystemRandom()
+        self._stop = trio.Event()
+
+    def stop(self) -> None:
+        """Begin an orderly shutdown; `run` returns when it is done."""
+        self._stop.set()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve. `task_status.started` is called when connections are accepted. Raises StartupError."""
+        listeners = _bind_all(self.config)
+        try:
+            logs = self._open_logs()
+        except StartupError:
+            _close_all(listeners)
+            raise
+        try:
+            timers = Timers()
+            self._build(logs, timers)
+            self._register(listeners)
+            await self._serve(listeners, timers, task_status)
+        except BaseException:
+            logs.close(clean=False)
+            raise
+        finally:
+            _close_all(listeners)
+        started = trio.current_time()
+        logs.close(clean=True)
+        logger.info("flushed the logs in %.3f s", trio.current_time() - started)
+
+    def _open_logs(self) -> LogDirectory:
+        directory = self.config.data_dir
+        try:
+            logs = LogDirectory.open(MemoryFiles() if directory is None else DiskFiles(directory))
+            if not logs.meta:
+                logs.store_meta(self._new_meta_properties())
+        except DirectoryLocked as error:
+            raise StartupError(str(error)) from None
+        except OSError as error:
+            raise StartupError(f"cannot use {directory}: {error.strerror or error}") from error
+        if logs.meta["node.id"] != str(self.config.node_id):
+            logs.close(clean=False)
+            raise StartupError(f"{directory} belongs to node.id {logs.meta['node.id']}, not {self.config.node_id}")
+        return logs
+
+    def _new_meta_properties(self) -> dict[str, str]:
+        return {
+            "version": "1",
+            "cluster.id": uuid_text(self._new_uuid()),
+            "node.id": str(self.config.node_id),
+            "directory.id": uuid_text(self._new_uuid()),
+        }
+
+    def _build(self, logs: LogDirectory, timers: Timers) -> None:
+        config, clock = self.config, self.clock
+        cluster = ClusterMetadata(
+            config, logs, clock=clock, timers=timers, new_uuid=self._new_uuid, random_source=self._random
+        )
+        partitions = Partitions(logs, clock)
+        groups = Groups(
+            config,
+            partitions,
+            clock=clock,
+            timers=timers,
+            random_source=self._random,
+            create_offsets_topic=lambda: _create_internal_topic(cluster, CONSUMER_OFFSETS, config),
+        )
+        self.services = Services(config=config, clock=clock, cluster=cluster, partitions=partitions, groups=groups)
+        cluster.follow(self._image_changed)
+        cluster.load()
+
+    def _image_changed(self, image: ClusterImage, changes: Changes) -> None:
+        services = self.services
+        if any(kind is ResourceType.BROKER for kind, _ in changes.configs):
+            services.config = self.config.with_dynamic(
+                image.config(ResourceType.BROKER, ""), image.config(ResourceType.BROKER, str(self.config.node_id))
+            )
+        services.partitions.image_changed(image, changes, services.config)
+        services.groups.image_changed(image, changes)
+
+    def _register(self, listeners: list["BoundListener"]) -> None:
+        endpoints = []
+        for listener in listeners:
+            advertised = listener.advertised
+            self.addresses.append(advertised)
+            endpoints.append(RegisteredEndpoint(listener.name, advertised.host, advertised.port))
+        logs = self.services.partitions.logs
+        registration = BrokerRegistration(
+            incarnation_id=self._new_uuid(),
+            endpoints=endpoints,
+            rack=self.config.broker_rack,
+            log_dirs=[parse_uuid(logs.meta["directory.id"])],
+        )
+        cluster = self.services.cluster
+        cluster.execute(cluster.controller.register_broker(registration))
+
+    async def _serve(
+        self, listeners: list["BoundListener"], timers: Timers, task_status: trio.TaskStatus[None]
+    ) -> None:
+        config, services = self.config, self.services
+        connections = Connections(
+            max_connections=config.max_connections,
+            max_per_address=config.max_connections_per_ip,
+            max_idle_ms=config.connections_max_idle_ms,
+        )
+        dispatcher = Dispatcher(services, all_handlers())
+        memory = RequestMemory(config.queued_max_request_bytes if config.queued_max_request_bytes > 0 else sys.maxsize)
+
+        def connect(listener: str, stream: ByteStream) -> Connection:
+            return Connection(
+                stream,
+                dispatcher,
+                listener=listener,
+                max_request_bytes=config.socket_request_max_bytes,
+                request_memory=memory,
+            )
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(timers.run)
+            nursery.start_soon(connections.close_idle_forever)
+            nursery.start_soon(services.groups.load_in_background)
+            accepting = trio.CancelScope()
+            for listener in listeners:
+                make = partial(connect, listener.name)
+                for sock in listener.sockets:
+                    nursery.start_soon(_accept, sock, accepting, partial(connections.start, nursery, connect=make))
+            task_status.started()
+            await self._stop.wait()
+            logger.info("stopping")
+            accepting.cancel()
+            _close_all(listeners)
+            services.stopping = True
+            services.partitions.wake_all()
+            services.groups.unload()
+            await connections.finish(grace_seconds=SHUTDOWN_GRACE_SECONDS)
+            nursery.cancel_scope.cancel()
+
+    def _new_uuid(self) -> uuid.UUID:
+        """A random id. Kafka's own never begin with a dash, which command lines would take for an option."""
+        while True:
+            made = uuid.UUID(int=self._random.getrandbits(128), version=4)
+            if made.bytes[0] >> 2 != BASE64_DASH:
+                return made
+
+
+@dataclass(frozen=True, slots=True)
+class BoundListener:
+    """A listener whose sockets are open, and where its clients are told to go."""
+
+    name: str
+    sockets: list[socket.socket]
+    advertised: Endpoint
+
+
+def _bind_all(config: BrokerConfig) -> list[BoundListener]:
+    bound: list[BoundListener] = []
+    for listener in config.client_listeners:
+        try:
+            sockets = bind(listener.host, listener.port, backlog=config.socket_listen_backlog_size)
+        except OSError as error:
+            _close_all(bound)
+            address = Endpoint(listener.host, listener.port)
+            if error.errno == errno.EADDRINUSE:
+                raise StartupError(f"{address} is in use by another program") from error
+            raise StartupError(f"cannot listen on {address}: {error.strerror or error}") from error
+        bound.append(BoundListener(listener.name, sockets, _advertised(listener, sockets)))
+    return bound
+
+
+def _advertised(listener: Listener, sockets: list[socket.socket]) -> Endpoint:
+    """What is configured; for a listener on every interface that says nothing, the name of the machine."""
+    port = listener.advertised_port or sockets[0].getsockname()[1]
+    if listener.advertised_host is not None:
+        return Endpoint(listener.advertised_host, port)
+    advertised = Endpoint(socket.getfqdn(), port)
+    logger.warning("listening on every interface, and telling clients to come to %s", advertised)
+    return advertised
+
+
+def _close_all(listeners: list[BoundListener]) -> None:
+    for listener in listeners:
+        for sock in listener.sockets:
+            sock.close()
+
+
+async def _accept(sock: socket.socket, accepting: trio.CancelScope, serve: Callable[[ByteStream], None]) -> None:
+    with accepting:
+        await accept_forever(sock, serve)
+
+
+def _create_internal_topic(cluster: ClusterMetadata, name: str, config: BrokerConfig) -> None:
+    """Raises KafkaError."""
+    request = CreateTopicsRequest(topics=[creatable_topic(name, config)])
+    response = cluster.ask(lambda to: cluster.controller.create_topics(request, to), _raise)
+    if not isinstance(response, CreateTopicsResponse):
+        raise AssertionError("the controller of this broker answers at once")
+    result = response.topics[0]
+    if result.error_code not in (ErrorCode.NONE, ErrorCode.TOPIC_ALREADY_EXISTS):
+        raise KafkaError(ErrorCode(result.error_code), result.error_message or "")
+
+
+def _raise(error: KafkaError) -> CreateTopicsResponse:
+    raise error

@@ -11,6 +11,7 @@ from uuid import UUID
 from kpy.cluster.controller import Controller
 from kpy.cluster.image import Changes, ClusterImage
 from kpy.cluster.producer_ids import ProducerIds
+from kpy.cluster.topic_names import CLUSTER_METADATA
 from kpy.config import BrokerConfig
 from kpy.protocol.errors import KafkaError
 from kpy.protocol.metadata_records import ProducerIdsRecord
@@ -20,9 +21,7 @@ from kpy.server.state_machine_runtime import KeyAndValue, StateMachineRuntime
 from kpy.server.timers import Timers
 from kpy.state_machine import Decision, ReplyTo
 from kpy.storage.log_directory import LogDirectory
-from kpy.storage.partition_log import LogConfig
 
-CLUSTER_METADATA_TOPIC = "__cluster_metadata"
 CLUSTER_METADATA_TOPIC_ID = UUID(int=1)  # Uuid.METADATA_TOPIC_ID
 
 R = TypeVar("R", bound=Message)
@@ -34,16 +33,14 @@ class MetadataJournal:
 
     def __init__(self, logs: LogDirectory, clock: Clock) -> None:
         self._clock = clock
-        self._log = logs.get(CLUSTER_METADATA_TOPIC, 0) or logs.create(
-            CLUSTER_METADATA_TOPIC, CLUSTER_METADATA_TOPIC_ID, 0, LogConfig(), now_ms=clock.now_ms()
-        )
+        self._log = logs.get(CLUSTER_METADATA, 0) or logs.create(CLUSTER_METADATA, 0, CLUSTER_METADATA_TOPIC_ID)
 
     def append_records(self, records: Sequence[KeyAndValue]) -> None:
         self._log.append_records(records, leader_epoch=0, now_ms=self._clock.now_ms())
 
     def read_records(self) -> Iterator[KeyAndValue]:
         for batch in self._log.batches(self._log.log_start_offset):
-            for record in batch.records():
+            for record in batch:
                 yield record.key, record.value
 
 
@@ -61,7 +58,7 @@ class ClusterMetadata:
         random_source: random.Random,
     ) -> None:
         self.controller = Controller(
-            cluster_id=logs.cluster_id,
+            cluster_id=logs.meta["cluster.id"],
             config=config,
             new_uuid=new_uuid,
             random=random_source,
@@ -91,15 +88,11 @@ class ClusterMetadata:
         self._runtime.load()
         self._tell_followers()
 
-    def ask(
-        self, decide: Callable[[ReplyTo], Decision], error_response: Callable[[KafkaError], R]
-    ) -> R | Awaitable[R]:
+    def ask(self, decide: Callable[[ReplyTo], Decision], error_response: Callable[[KafkaError], R]) -> R | Awaitable[R]:
         """As `StateMachineRuntime.ask`."""
         return self._runtime.ask(decide, error_response)
 
-    def change(
-        self, decide: Callable[[Controller, ReplyTo], Decision], error_response: Callable[[KafkaError], R]
-    ) -> R:
+    def change(self, decide: Callable[[Controller, ReplyTo], Decision], error_response: Callable[[KafkaError], R]) -> R:
         """Ask the controller, which answers at once; `error_response` is for a request that it refuses as a whole."""
         try:
             answer = self._runtime.ask(lambda reply_to: decide(self.controller, reply_to), error_response)

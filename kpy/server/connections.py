@@ -27,9 +27,7 @@ class Connections:
     def __len__(self) -> int:
         return len(self._open)
 
-    def start(
-        self, nursery: trio.Nursery, stream: ByteStream, connect: Callable[[ByteStream], Connection]
-    ) -> None:
+    def start(self, nursery: trio.Nursery, stream: ByteStream, connect: Callable[[ByteStream], Connection]) -> None:
         """Serve `stream` in a task of its own, or close it if there are too many already."""
         refusal = self._why_not(stream.peer)
         if refusal:

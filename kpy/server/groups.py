@@ -77,7 +77,8 @@ class Groups:
         return len(topic.partitions) if topic is not None else 0
 
     def _has_records(self, index: int) -> bool:
-        return self._partitions.find(CONSUMER_OFFSETS, index).log.end_offset > 0
+        log = self._partitions.logs.get(CONSUMER_OFFSETS, index)
+        return log is not None and log.end_offset > 0
 
     def _runtime(self, index: int) -> GroupRuntime:
         runtime = self._runtimes.get(index)

@@ -4,12 +4,16 @@ A log is opened when its partition is first asked for, so that a topic of many p
 With one broker the in-sync replicas are the leader alone, and the high watermark follows each append at once.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 from kpy.cluster.image import Changes, ClusterImage, ResourceType, TopicImage
+from kpy.cluster.topic_names import CLUSTER_METADATA
+from kpy.config import BrokerConfig
+from kpy.protocol.crc import Buffer
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.server.clock import Clock
+from kpy.server.log_configs import log_config
 from kpy.server.waiters import Waiters
 from kpy.storage.log_directory import LogDirectory
 from kpy.storage.partition_log import AppendResult, LogConfig, LogRead, PartitionLog
@@ -39,13 +43,13 @@ class Partition:
 
     def check_leader_epoch(self, known_epoch: int) -> None:
         """Refuse a client that knows an older or a newer leader; -1 is one that does not care (KIP-320)."""
-        if known_epoch == -1 or known_epoch == self.leader_epoch:
+        if known_epoch in (-1, self.leader_epoch):
             return
         if known_epoch < self.leader_epoch:
             raise KafkaError(ErrorCode.FENCED_LEADER_EPOCH, f"{known_epoch} is older than {self.leader_epoch}")
         raise KafkaError(ErrorCode.UNKNOWN_LEADER_EPOCH, f"{known_epoch} is newer than {self.leader_epoch}")
 
-    def append(self, records: memoryview) -> AppendResult:
+    def append(self, records: Buffer) -> AppendResult:
         """Append one batch of a producer; it is committed when this returns. Raises KafkaError."""
         result = self._log.append(records, leader_epoch=self.leader_epoch, now_ms=self._clock.now_ms())
         if not result.duplicate:
@@ -61,7 +65,7 @@ class Partition:
     def read_records(self) -> Iterator[KeyAndValue]:
         """Every record that is stored, for a state machine that loads."""
         for batch in self._log.batches(self._log.log_start_offset):
-            for record in batch.records():
+            for record in batch:
                 yield record.key, record.value
 
     def read(self, offset: int, max_bytes: int, *, committed_only: bool, at_least_one: bool) -> LogRead:
@@ -100,13 +104,11 @@ class Partition:
 class Partitions:
     """Finds the partition that a request names, and follows the cluster image."""
 
-    def __init__(
-        self, logs: LogDirectory, log_config: Callable[[str, Mapping[str, str]], LogConfig], clock: Clock
-    ) -> None:
+    def __init__(self, logs: LogDirectory, clock: Clock) -> None:
         self.logs = logs
-        self._log_config = log_config
         self._clock = clock
         self._image: ClusterImage | None = None
+        self._config: BrokerConfig | None = None
         self._open: dict[tuple[str, int], Partition] = {}
 
     @property
@@ -128,41 +130,56 @@ class Partitions:
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID, f"there is no topic with id {topic_id}")
         return topic.name
 
-    def _open_partition(self, name: str, index: int) -> Partition:
-        topic = self.image.topic(name)
-        if topic is None or not 0 <= index < len(topic.partitions):
-            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no partition {name}-{index}")
-        log = self.logs.get(name, index)
-        if log is None:
-            config = self._log_config(name, self.image.config(ResourceType.TOPIC, name))
-            log = self.logs.create(name, topic.topic_id, index, config, now_ms=self._clock.now_ms())
-        partition = Partition(log, topic.partitions[index].leader_epoch, self._clock)
-        self._open[name, index] = partition
-        return partition
-
-    def image_changed(self, image: ClusterImage, changes: Changes) -> None:
+    def image_changed(self, image: ClusterImage, changes: Changes, config: BrokerConfig) -> None:
         """Follow the controller: drop what was deleted, apply changed configs."""
+        first = self._image is None
         self._image = image
+        self._config = config
+        if first:
+            self._delete_strays()
         for topic in changes.deleted:
             self._delete(topic)
-        for kind, name in changes.configs:
-            if kind is ResourceType.TOPIC and image.topic(name) is not None:
-                self._configure(name, image.config(kind, name))
-
-    def _delete(self, topic: TopicImage) -> None:
-        for index in range(len(topic.partitions)):
-            partition = self._open.pop((topic.name, index), None)
-            self.logs.delete(topic.name, index)
-            if partition is not None:
-                partition.waiters.wake()
-
-    def _configure(self, name: str, overrides: Mapping[str, str]) -> None:
-        config = self._log_config(name, overrides)
-        for (topic, _), partition in self._open.items():
-            if topic == name:
-                partition.log.config = config
+        changed = {name for kind, name in changes.configs if kind is ResourceType.TOPIC}
+        all_changed = any(kind is ResourceType.BROKER for kind, _ in changes.configs)
+        for (topic_name, _), partition in self._open.items():
+            if all_changed or topic_name in changed:
+                partition.log.config = self._log_config(topic_name)
 
     def wake_all(self) -> None:
         """Wake every parked request: the broker stops."""
         for partition in self._open.values():
             partition.waiters.wake()
+
+    def _open_partition(self, name: str, index: int) -> Partition:
+        topic = self.image.topic(name)
+        if topic is None or not 0 <= index < len(topic.partitions):
+            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no partition {name}-{index}")
+        config = self._log_config(name)
+        log = self.logs.get(name, index)
+        if log is None or log.topic_id != topic.topic_id:
+            log = self.logs.create(name, index, topic.topic_id, config)
+        log.config = config
+        partition = Partition(log, topic.partitions[index].leader_epoch, self._clock)
+        self._open[name, index] = partition
+        return partition
+
+    def _log_config(self, topic: str) -> LogConfig:
+        if self._config is None:
+            raise AssertionError("partitions are asked for before the cluster image is loaded")
+        return log_config(self._config, self.image.config(ResourceType.TOPIC, topic))
+
+    def _delete(self, topic: TopicImage) -> None:
+        for index in range(len(topic.partitions)):
+            partition = self._open.pop((topic.name, index), None)
+            log = self.logs.get(topic.name, index)
+            if log is not None and log.topic_id == topic.topic_id:
+                self.logs.delete(topic.name, index)
+            if partition is not None:
+                partition.waiters.wake()
+
+    def _delete_strays(self) -> None:
+        """Remove logs whose topic was deleted and whose process ended before they were."""
+        for (name, index), log in list(self.logs.logs().items()):
+            topic = self.image.topic(name)
+            if name != CLUSTER_METADATA and (topic is None or topic.topic_id != log.topic_id):
+                self.logs.delete(name, index)

@@ -106,9 +106,7 @@ class StateMachineRuntime(Generic[M]):
             slot.fail(KafkaError(ErrorCode.NOT_COORDINATOR, "the coordinator is shutting down"))
         self._parked.clear()
 
-    def ask(
-        self, decide: Callable[[ReplyTo], Decision], error_response: Callable[[KafkaError], R]
-    ) -> R | Awaitable[R]:
+    def ask(self, decide: Callable[[ReplyTo], Decision], error_response: Callable[[KafkaError], R]) -> R | Awaitable[R]:
         """Execute what `decide` decides; the answer, or an awaitable of it where the machine has parked the request.
 
         `error_response` makes the API's response of an error that is not the machine's: a failed append, an unload.

@@ -1,4 +1,7 @@
-"""A broker for tests, in this process: `with Broker() as broker: KafkaProducer(bootstrap_servers=broker.bootstrap_servers)`.
+"""A broker for tests, in this process.
+
+    with Broker() as broker:
+        producer = KafkaProducer(bootstrap_servers=broker.bootstrap_servers)
 
 The pytest plugin that comes with the package offers the same as the fixture `kafka_broker`.
 """

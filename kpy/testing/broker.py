@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -45,10 +46,8 @@ class Broker:
     def stop(self) -> None:
         """Returns when the broker is gone. What went wrong in it meanwhile is raised here."""
         if self._token is not None and self._server is not None and self._thread.is_alive():
-            try:
+            with suppress(trio.RunFinishedError):  # it has ended by itself; the reason is raised below
                 self._token.run_sync_soon(self._server.stop)
-            except trio.RunFinishedError:
-                pass  # it has ended by itself; the reason is raised below
         self._thread.join()
         if self._failure is not None:
             raise self._failure

@@ -12,6 +12,8 @@ from kpy.server.handlers import handles
 
 @handles(CreatePartitionsRequest)
 def create_partitions(request: CreatePartitionsRequest, context: RequestContext) -> CreatePartitionsResponse:
+    """Ask the controller."""
+
     def failed(error: KafkaError) -> CreatePartitionsResponse:
         return CreatePartitionsResponse(
             results=[
@@ -20,6 +22,4 @@ def create_partitions(request: CreatePartitionsRequest, context: RequestContext)
             ]
         )
 
-    return context.services.cluster.change(
-        lambda controller, to: controller.create_partitions(request, to), failed
-    )
+    return context.services.cluster.change(lambda controller, to: controller.create_partitions(request, to), failed)

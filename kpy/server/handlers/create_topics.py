@@ -9,10 +9,13 @@ from kpy.server.handlers import handles
 
 @handles(CreateTopicsRequest)
 def create_topics(request: CreateTopicsRequest, context: RequestContext) -> CreateTopicsResponse:
+    """Ask the controller."""
     return execute_create_topics(request, context.services.cluster)
 
 
 def execute_create_topics(request: CreateTopicsRequest, cluster: ClusterMetadata) -> CreateTopicsResponse:
+    """For clients, and for topics that come into being on demand."""
+
     def failed(error: KafkaError) -> CreateTopicsResponse:
         return CreateTopicsResponse(
             topics=[

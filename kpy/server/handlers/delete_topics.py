@@ -14,6 +14,8 @@ from kpy.server.handlers import handles
 
 @handles(DeleteTopicsRequest)
 def delete_topics(request: DeleteTopicsRequest, context: RequestContext) -> DeleteTopicsResponse:
+    """Ask the controller."""
+
     def failed(error: KafkaError) -> DeleteTopicsResponse:
         named = [DeleteTopicState(name=name, topic_id=ZERO_ID) for name in request.topic_names]
         return DeleteTopicsResponse(

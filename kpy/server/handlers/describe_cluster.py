@@ -20,6 +20,7 @@ BROKERS, CONTROLLERS = 1, 2
 
 @handles(DescribeClusterRequest)
 def describe_cluster(request: DescribeClusterRequest, context: RequestContext) -> DescribeClusterResponse:
+    """Answer from the image."""
     if request.endpoint_type not in {BROKERS, CONTROLLERS}:
         return _refusal(ErrorCode.UNSUPPORTED_ENDPOINT_TYPE, f"Unsupported endpoint type {request.endpoint_type}")
     if request.endpoint_type == CONTROLLERS:

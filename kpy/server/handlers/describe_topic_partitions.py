@@ -22,6 +22,7 @@ from kpy.server.handlers.metadata import offline_replicas
 def describe_topic_partitions(
     request: DescribeTopicPartitionsRequest, context: RequestContext
 ) -> DescribeTopicPartitionsResponse:
+    """Answer with one page, and the cursor of the next."""
     image = context.services.cluster.image
     limit = min(request.response_partition_limit, context.services.config.max_request_partition_size_limit)
     try:
@@ -53,9 +54,7 @@ def _names(request: DescribeTopicPartitionsRequest, image: ClusterImage) -> list
     return sorted(name for name in asked if name >= cursor.topic_name)
 
 
-def _page(
-    image: ClusterImage, names: list[str], cursor: Cursor | None, limit: int
-) -> DescribeTopicPartitionsResponse:
+def _page(image: ClusterImage, names: list[str], cursor: Cursor | None, limit: int) -> DescribeTopicPartitionsResponse:
     topics: list[DescribeTopicPartitionsResponseTopic] = []
     for name in names:
         if limit == 0:

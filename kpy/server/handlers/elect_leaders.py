@@ -19,6 +19,7 @@ PREFERRED, UNCLEAN = 0, 1
 
 @handles(ElectLeadersRequest)
 def elect_leaders(request: ElectLeadersRequest, context: RequestContext) -> ElectLeadersResponse:
+    """Say of each partition why its leader stays."""
     image, kind = context.services.cluster.image, request.election_type
     if request.topic_partitions is None:
         # Asked for all partitions, Kafka leaves out those that need no election.
@@ -55,9 +56,5 @@ def _outcome(image: ClusterImage, topic: str, index: int, kind: int) -> tuple[Er
         return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"No such partition as {topic}-{index}"
     if partition.leader == partition.replicas[0] or (kind == UNCLEAN and partition.leader != -1):
         return ErrorCode.ELECTION_NOT_NEEDED, ErrorCode.ELECTION_NOT_NEEDED.message
-    code = (
-        ErrorCode.PREFERRED_LEADER_NOT_AVAILABLE
-        if kind == PREFERRED
-        else ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE
-    )
+    code = ErrorCode.PREFERRED_LEADER_NOT_AVAILABLE if kind == PREFERRED else ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE
     return code, code.message

@@ -45,8 +45,7 @@ def fetch(request: FetchRequest, context: RequestContext) -> FetchResponse | Awa
 
 def _session_error(request: FetchRequest) -> ErrorCode | None:
     """No session exists here, so a request inside one names one that is unknown."""
-    if request.session_epoch in (ERRORS_WITHOUT_A_PARTITION = {ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID}
-SESSIONLESS_EPOCH, NEW_SESSION_EPOCH):
+    if request.session_epoch in (SESSIONLESS_EPOCH, NEW_SESSION_EPOCH):
         return None
     return ErrorCode.FETCH_SESSION_ID_NOT_FOUND if request.session_id else ErrorCode.INVALID_FETCH_SESSION_EPOCH
 

@@ -14,4 +14,5 @@ def list_partition_reassignments(
     request: ListPartitionReassignmentsRequest,  # noqa: ARG001 - whatever is asked for, nothing moves
     context: RequestContext,  # noqa: ARG001 - as above
 ) -> ListPartitionReassignmentsResponse:
+    """Answer with none."""
     return ListPartitionReassignmentsResponse(error_code=ErrorCode.NONE, error_message=None, topics=[])

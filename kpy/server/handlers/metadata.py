@@ -32,6 +32,7 @@ FIRST_VERSION_WITH_IDS = 12
 
 @handles(MetadataRequest)
 def metadata(request: MetadataRequest, context: RequestContext) -> MetadataResponse:
+    """Answer from the image, after it has the topics that were asked for."""
     try:
         topics = _topics(request, context)
     except KafkaError as error:
@@ -66,9 +67,7 @@ def reachable_brokers(image: ClusterImage, listener: str) -> list[tuple[BrokerIm
 def offline_replicas(image: ClusterImage, partition: PartitionImage) -> list[int]:
     """Replicas on brokers that are not there."""
     return [
-        replica
-        for replica in partition.replicas
-        if (broker := image.brokers.get(replica)) is None or broker.fenced
+        replica for replica in partition.replicas if (broker := image.brokers.get(replica)) is None or broker.fenced
     ]
 
 
@@ -147,9 +146,7 @@ def _known_topic(image: ClusterImage, topic: TopicImage) -> MetadataResponseTopi
     )
 
 
-def _with_operations(
-    request: MetadataRequest, topics: list[MetadataResponseTopic]
-) -> list[MetadataResponseTopic]:
+def _with_operations(request: MetadataRequest, topics: list[MetadataResponseTopic]) -> list[MetadataResponseTopic]:
     if request.include_topic_authorized_operations:
         for topic in topics:
             topic.topic_authorized_operations = authorized_operations.TOPIC
@@ -160,9 +157,7 @@ def _error_response(request: MetadataRequest, error: KafkaError) -> MetadataResp
     return MetadataResponse(
         brokers=[],
         topics=[
-            MetadataResponseTopic(
-                error_code=error.code, name=topic.name or "", topic_id=topic.topic_id, partitions=[]
-            )
+            MetadataResponseTopic(error_code=error.code, name=topic.name or "", topic_id=topic.topic_id, partitions=[])
             for topic in request.topics or ()
         ],
         error_code=error.code,

@@ -47,9 +47,7 @@ def produce(request: ProduceRequest, context: RequestContext) -> ProduceResponse
     return ProduceResponse(responses=responses)
 
 
-def _append_topic(
-    topic: TopicProduceData, request: ProduceRequest, context: RequestContext
-) -> TopicProduceResponse:
+def _append_topic(topic: TopicProduceData, request: ProduceRequest, context: RequestContext) -> TopicProduceResponse:
     try:
         refusal = None
         name = topic.name

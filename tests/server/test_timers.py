@@ -1,0 +1,100 @@
+"""Timers fire once, at their time, however often they were moved."""
+
+import trio
+from trio.testing import MockClock
+
+from kpy.server.timers import Timers
+
+
+async def run_for(seconds: float, timers: Timers) -> None:
+    with trio.move_on_after(seconds):
+        await timers.run()
+
+
+async def test_a_timer_fires_once_after_its_delay(autojump_clock: MockClock) -> None:
+    """A timer fires at its delay and not again."""
+    fired: list[float] = []
+    timers = Timers()
+    timers.set("a", 1500, lambda: fired.append(trio.current_time()))
+    start = trio.current_time()
+
+    await run_for(10, timers)
+
+    assert fired == [start + 1.5]
+
+
+async def test_timers_fire_in_the_order_of_their_deadlines(autojump_clock: MockClock) -> None:
+    """The earliest deadline fires first, whatever the order in which timers were set."""
+    fired: list[str] = []
+    timers = Timers()
+    for name, delay_ms in (("last", 300), ("first", 100), ("second", 200)):
+        timers.set(name, delay_ms, lambda name=name: fired.append(name))
+
+    await run_for(1, timers)
+
+    assert fired == ["first", "second", "last"]
+
+
+async def test_setting_a_timer_again_replaces_it(autojump_clock: MockClock) -> None:
+    """A timer that is moved later fires only then; one moved earlier fires only earlier."""
+    fired: list[tuple[str, float]] = []
+    timers = Timers()
+    start = trio.current_time()
+
+    def note(name: str) -> None:
+        fired.append((name, trio.current_time() - start))
+
+    timers.set("later", 100, lambda: note("old"))
+    timers.set("later", 900, lambda: note("later"))
+    timers.set("earlier", 900, lambda: note("old"))
+    timers.set("earlier", 100, lambda: note("earlier"))
+
+    await run_for(5, timers)
+
+    assert [name for name, _ in fired] == ["earlier", "later"]
+    assert [round(at, 3) for _, at in fired] == [0.1, 0.9]
+
+
+async def test_a_cancelled_timer_does_not_fire(autojump_clock: MockClock) -> None:
+    """Cancelling forgets a timer; cancelling what is not set does nothing."""
+    fired: list[str] = []
+    timers = Timers()
+    timers.set("a", 100, lambda: fired.append("a"))
+    timers.cancel("a")
+    timers.cancel("never set")
+
+    await run_for(1, timers)
+
+    assert fired == []
+
+
+async def test_a_running_timer_task_learns_of_an_earlier_deadline(autojump_clock: MockClock) -> None:
+    """A timer that is set while the task sleeps towards a later one still fires at its own time."""
+    fired: list[float] = []
+    timers = Timers()
+    start = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(timers.run)
+        timers.set("late", 60_000, lambda: fired.append(trio.current_time() - start))
+        await trio.sleep(1)
+        timers.set("early", 500, lambda: fired.append(trio.current_time() - start))
+        await trio.sleep(2)
+        nursery.cancel_scope.cancel()
+
+    assert fired == [1.5]
+
+
+async def test_a_timer_may_set_itself_again(autojump_clock: MockClock) -> None:
+    """Firing leaves the key free for the next round."""
+    fired: list[float] = []
+    timers = Timers()
+    start = trio.current_time()
+
+    def again() -> None:
+        fired.append(round(trio.current_time() - start, 3))
+        timers.set("a", 1000, again)
+
+    timers.set("a", 1000, again)
+    await run_for(3.5, timers)
+
+    assert fired == [1.0, 2.0, 3.0]
