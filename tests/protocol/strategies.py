@@ -88,24 +88,28 @@ def integer_range(construct: Construct) -> tuple[int, int]:
     return -(1 << bits - 1), (1 << bits - 1) - 1
 
 
-def full_message(declaration: type[Data], version: int) -> Any:
-    """A message without a default, a null or an empty array, and with an unknown tagged field wherever one can be."""
-    return full_struct(layout(declaration, version))
+def full_message(declaration: type[Data], version: int, *, unknown_tags: bool = False) -> Any:
+    """A message without a default, a null or an empty array, and if asked for, with an unknown tagged field wherever
+    one can be.
+    """
+    return full_struct(layout(declaration, version), unknown_tags)
 
 
-def full_struct(tree: Layout) -> Message:
-    fields = [*tree.fields, *tree.tagged.values()]
-    filled = {declared.name: full_value(construct, seed) for seed, (declared, construct) in enumerate(fields, start=1)}
-    return build(tree, filled, {UNKNOWN_TAGS[0]: b"unknown"} if tree.flexible else {})
+def full_struct(tree: Layout, unknown_tags: bool) -> Message:
+    filled = {
+        declared.name: full_value(construct, seed, unknown_tags)
+        for seed, (declared, construct) in enumerate([*tree.fields, *tree.tagged.values()], start=1)
+    }
+    return build(tree, filled, {UNKNOWN_TAGS[0]: b"unknown"} if unknown_tags and tree.flexible else {})
 
 
-def full_value(construct: Construct, seed: int) -> Any:
+def full_value(construct: Construct, seed: int, unknown_tags: bool) -> Any:
     if isinstance(construct, Layout):
-        return full_struct(construct)
+        return full_struct(construct, unknown_tags)
     if isinstance(construct, NullableStructType):
-        return full_value(construct.struct, seed)
+        return full_value(construct.struct, seed, unknown_tags)
     if isinstance(construct, ArrayType):
-        return [full_value(construct.element, seed), full_value(construct.element, seed + 1)]
+        return [full_value(construct.element, seed + index, unknown_tags) for index in range(2)]
     if isinstance(construct, TextType):
         return f"tëxt {seed}"
     if isinstance(construct, WithLength):

@@ -7,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kpy.protocol.errors import DecodeError
-from kpy.protocol.schema import Data
-from tests.protocol.declarations import DECLARATIONS, every_version, name_of
+from kpy.protocol.framing import FrameReader
+from kpy.protocol.messages.headers import RequestHeader, ResponseHeader
+from kpy.protocol.schema import Data, Request, Response
+from tests.protocol.declarations import DECLARATIONS, REQUESTS, RESPONSES, every_version, name_of
 from tests.protocol.strategies import full_message, messages
 
 EVERY_VERSION = list(every_version(DECLARATIONS))
@@ -17,7 +19,7 @@ EVERY_VERSION = list(every_version(DECLARATIONS))
 @pytest.mark.parametrize(("declaration", "version"), EVERY_VERSION, ids=name_of)
 def test_full_messages(declaration: type[Data], version: int) -> None:
     """A message that uses all its fields, and has unknown tagged fields in all its structs, survives."""
-    message = full_message(declaration, version)
+    message = full_message(declaration, version, unknown_tags=True)
     encoded = message.encode(version)
     decoded, end = declaration.decode_prefix(b"before" + encoded + b"behind", version, len(b"before"))
     assert decoded == message
@@ -28,10 +30,29 @@ def test_full_messages(declaration: type[Data], version: int) -> None:
 @pytest.mark.parametrize(("declaration", "version"), EVERY_VERSION, ids=name_of)
 def test_truncated_messages(declaration: type[Data], version: int) -> None:
     """A message that ends anywhere before its end is a DecodeError."""
-    encoded = full_message(declaration, version).encode(version)
+    encoded = full_message(declaration, version, unknown_tags=True).encode(version)
     for size in range(len(encoded)):
         with pytest.raises(DecodeError):
             declaration.decode(encoded[:size], version)
+
+
+@pytest.mark.parametrize(("declaration", "version"), list(every_version([*REQUESTS, *RESPONSES])), ids=name_of)
+def test_frames_a_byte_at_a_time(declaration: type[Request] | type[Response], version: int) -> None:
+    """A framed message with its header that comes byte by byte is read when its last byte is there, not before."""
+    header_type = RequestHeader if issubclass(declaration, Request) else ResponseHeader
+    header = full_message(header_type, declaration.header_version(version), unknown_tags=True)
+    message = full_message(declaration, version, unknown_tags=True)
+    payload = header.encode(declaration.header_version(version)) + message.encode(version)
+    *beginning, last = len(payload).to_bytes(4, "big") + payload
+    reader = FrameReader(len(payload))
+    for byte in beginning:
+        reader.feed(bytes((byte,)))
+        assert not list(reader)
+    reader.feed(bytes((last,)))
+    (frame,) = reader
+    read_header, position = header_type.decode_prefix(frame, declaration.header_version(version))
+    assert read_header == header
+    assert declaration.decode_prefix(frame, version, position) == (message, len(frame))
 
 
 @pytest.mark.parametrize("declaration", DECLARATIONS, ids=name_of)
