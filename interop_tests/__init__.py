@@ -1,0 +1,1 @@
+"""Scenarios with unmodified Kafka clients on real sockets, against kpy, Apache Kafka or any broker that is already there."""

@@ -1,0 +1,113 @@
+"""Which broker the scenarios run against, and the clients that they get.
+
+    pytest interop_tests                        kpy of this checkout, started for the session
+    pytest interop_tests --storage memory       the same without a data directory
+    pytest interop_tests --broker kafka         Apache Kafka, fetched from Maven Central and started for the session
+    pytest interop_tests --broker HOST:PORT     one that runs already, with `brokers.FAIR_SETTINGS`
+
+One broker serves the whole session: every test takes topic and group names of its own. What a machine lacks is a skip that says
+what and why, or a failure if `KPY_REQUIRE_ALL=1`.
+"""
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+
+import pytest
+
+from interop_tests.brokers import Broker, KpyBroker, RemoteBroker
+from interop_tests.kafka_python_clients import Clients
+from interop_tests.oracle.libraries import ToolchainMissing
+from interop_tests.oracle.node import KafkaNode
+
+REQUIRE_ALL = os.environ.get("KPY_REQUIRE_ALL") == "1"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--broker", default="kpy", help="kpy (default), kafka, or HOST:PORT")
+    parser.addoption("--storage", default="disk", choices=["disk", "memory"], help="where kpy keeps its data (default: disk)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "cannot_pass(broker, why): the scenario is skipped on this broker, and why")
+    config.addinivalue_line("markers", "only_on(broker, why): the scenario is skipped on any other broker, and why")
+
+
+@pytest.fixture(autouse=True)
+def _marked_for_this_broker(request: pytest.FixtureRequest) -> None:
+    name = request.config.getoption("--broker")
+    for mark in request.node.iter_markers("cannot_pass"):
+        if mark.kwargs["broker"] == name:
+            pytest.skip(f"cannot pass on {name}: {mark.kwargs['why']}")
+    for mark in request.node.iter_markers("only_on"):
+        if mark.kwargs["broker"] != name:
+            pytest.skip(f"only on {mark.kwargs['broker']}: {mark.kwargs['why']}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    with skipping_what_is_missing():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> Iterator[None]:
+    with skipping_what_is_missing():
+        return (yield)
+
+
+class skipping_what_is_missing:  # noqa: N801  # reads as a statement
+    """Turns `ToolchainMissing` into a skip, or into a failure where nothing may be missing."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, ToolchainMissing):
+            (pytest.fail if REQUIRE_ALL else pytest.skip)(str(error))
+
+
+@pytest.fixture(scope="session")
+def session_broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
+    """The broker under test."""
+    choice = request.config.getoption("--broker")
+    broker: Broker
+    if choice == "kpy":
+        broker = KpyBroker(storage=request.config.getoption("--storage"))
+    elif choice == "kafka":
+        broker = KafkaNode()
+    else:
+        broker = RemoteBroker(choice)
+    with closing(broker):
+        broker.start()
+        yield broker
+
+
+@pytest.fixture
+def broker(session_broker: Broker) -> Iterator[Broker]:
+    """The broker under test, which the test must leave alive; one that died is an error of this test and started again."""
+    yield session_broker
+    if end := session_broker.died():
+        session_broker.start()
+        pytest.fail(end)
+
+
+@pytest.fixture
+def restartable_broker(broker: Broker) -> Broker:
+    """The broker under test, if it is ours to stop and kill and keeps its data."""
+    if not broker.restartable:
+        pytest.skip(f"{broker.name} is not ours to restart, or forgets everything then")
+    return broker
+
+
+@pytest.fixture
+def unique() -> Callable[[str], str]:
+    """Names that no other test and no earlier run has used."""
+    return lambda prefix: f"{prefix}-{uuid.uuid4().hex[:10]}"
+
+
+@pytest.fixture
+def clients(broker: Broker, unique: Callable[[str], str]) -> Iterator[Clients]:
+    with ExitStack() as stack:
+        yield Clients(broker.bootstrap, stack, unique)

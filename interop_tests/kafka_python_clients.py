@@ -1,0 +1,70 @@
+"""kafka-python as the scenarios use it: clients that close themselves, and the few steps that every scenario takes."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, closing
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
+
+from interop_tests.eventually import eventually
+
+
+class Clients:
+    """kafka-python's clients of one broker, closed at the end of the test."""
+
+    def __init__(self, bootstrap: str, stack: ExitStack, unique: Callable[[str], str]) -> None:
+        self.bootstrap = bootstrap
+        self._stack = stack
+        self._unique = unique
+        self._admin: KafkaAdminClient | None = None
+
+    def producer(self, **settings: object) -> KafkaProducer:
+        return self._stack.enter_context(closing(KafkaProducer(bootstrap_servers=self.bootstrap, **settings)))
+
+    def consumer(self, *topics: str, **settings: object) -> KafkaConsumer:
+        settings = {"auto_offset_reset": "earliest", "group_id": None, **settings}
+        return self._stack.enter_context(closing(KafkaConsumer(*topics, bootstrap_servers=self.bootstrap, **settings)))
+
+    @property
+    def admin(self) -> KafkaAdminClient:
+        if self._admin is None:
+            self._admin = self._stack.enter_context(closing(KafkaAdminClient(bootstrap_servers=self.bootstrap)))
+        return self._admin
+
+    def topic(self, partitions: int = 1, *, name: str = "topic", **configs: object) -> str:
+        """A new topic; `max_message_bytes=1` is the config `max.message.bytes`."""
+        topic = self._unique(name)
+        settings = {key.replace("_", "."): str(value) for key, value in configs.items()}
+        new = {topic: {"num_partitions": partitions, "replication_factor": 1, "configs": settings}}
+        self.admin.create_topics(new, wait_for_metadata=True)
+        return topic
+
+
+def poll_until(consumer: KafkaConsumer, count: int) -> list[ConsumerRecord]:
+    """Poll until `count` records have come, and return them all; more than that is for the caller to notice."""
+    records: list[ConsumerRecord] = []
+
+    def enough() -> bool:
+        for batch in consumer.poll(timeout_ms=100).values():
+            records.extend(batch)
+        return len(records) >= count
+
+    eventually(enough, f"{count} records")
+    return records
+
+
+def partitions_of(topic: str, count: int) -> list[TopicPartition]:
+    return [TopicPartition(topic, index) for index in range(count)]
+
+
+def produce(clients: Clients, topic: str, values: Iterable[bytes], *, partition: int | None = 0) -> None:
+    """Send and wait for every acknowledgement."""
+    producer = clients.producer()
+    pending = [producer.send(topic, value, partition=partition) for value in values]
+    producer.flush(timeout=20)
+    for future in pending:
+        future.get(timeout=20)
+
+
+def values_of(records: Sequence[ConsumerRecord]) -> list[bytes]:
+    return [record.value for record in records]
