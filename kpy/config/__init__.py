@@ -3,6 +3,7 @@
 from kpy.config.broker import BrokerConfig
 from kpy.config.listeners import Listener
 from kpy.config.options import ConfigError, ConfigType
+from kpy.config.sources import Layer, Loaded, load
 from kpy.config.topic import TopicConfig
 
-__all__ = ["BrokerConfig", "ConfigError", "ConfigType", "Listener", "TopicConfig"]
+__all__ = ["BrokerConfig", "ConfigError", "ConfigType", "Layer", "Listener", "Loaded", "TopicConfig", "load"]

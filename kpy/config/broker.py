@@ -260,15 +260,22 @@ class BrokerConfig(Options):
         dynamic_defaults: Mapping[str, str] | None = None,
         dynamic: Mapping[str, str] | None = None,
     ) -> None:
-        """`settings` are static; `dynamic_defaults` hold for every broker, `dynamic` for this one. ConfigError."""
+        """`settings` are static; `dynamic_defaults` hold for every broker, `dynamic` for this one.
+
+        Raises ConfigError. Dynamic settings of names that are not in the table are kept, as Kafka does.
+        """
         self.__dict__.update(
             settings=dict(settings or {}), dynamic_defaults=dict(dynamic_defaults or {}), dynamic=dict(dynamic or {})
         )
-        values: dict[str, Value] = {}
-        for given in (self.settings, self.dynamic_defaults, self.dynamic):
+        values = self.parse_values(self.settings)
+        for given in (self.dynamic_defaults, self.dynamic):
             values |= self.parse_values({name: text for name, text in given.items() if name in self.options})
         _settle_node_id(values)
         super().__init__(values)
+        if "queued.max.request.bytes" not in values:
+            self.__dict__["queued_max_request_bytes"] = max(
+                self.queued_max_request_bytes, self.socket_request_max_bytes
+            )
         self._check_together()
 
     settings: dict[str, str]

@@ -348,6 +348,14 @@ class Options:
         return value
 
     @classmethod
+    def unknown_name(cls, name: str) -> str:
+        """How the error about a name that is not in the table reads."""
+        return f"Unknown config name: {name}"
+
+    @classmethod
     def parse_values(cls, settings: Mapping[str, str]) -> dict[str, Value]:
-        """The values of settings whose names are all in the table; raises ConfigError."""
+        """The values of settings; raises ConfigError."""
+        for name in settings:
+            if name not in cls.options:
+                raise ConfigError(name, settings[name], cls.unknown_name(name))
         return {name: cls.options[name].parse(text) for name, text in settings.items()}

@@ -237,11 +237,12 @@ class TopicConfig(Options):
 
     def __init__(self, settings: Mapping[str, str], broker: BrokerConfig) -> None:
         """A topic with these settings of its own on this broker. Raises ConfigError for any that Kafka refuses."""
-        for name in settings:
-            if name not in self.options:
-                raise ConfigError(name, settings[name], f"Unknown topic config name: {name}")
         super().__init__(broker_defaults(broker) | self.parse_values(settings))
         self._check_together()
+
+    @classmethod
+    def unknown_name(cls, name: str) -> str:
+        return f"Unknown topic config name: {name}"
 
     def _check_together(self) -> None:
         """LogConfig.validateValues, validateTopicLogConfigValues."""
