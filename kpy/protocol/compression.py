@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from kpy.protocol.crc import Buffer
 
-DECOMPRESSED_BYTES_MAX: Final = 128 * 1024 * 1024
+DECOMPRESSED_BYTES_MAX: Final = 64 * 1024 * 1024
 _SCRATCH_BYTES_MIN: Final = 64 * 1024
 _SCRATCH_BYTES_KEPT: Final = 4 * 1024 * 1024
 

@@ -248,7 +248,8 @@ def build_batch(
     batch = bytearray(HEADER_BYTES)
     HEADER.pack_into(
         batch, 0, base_offset, HEADER_BYTES - LENGTH_END + len(stored), leader_epoch, MAGIC, 0, attributes | codec,
-        len(everything) - 1, timestamps[0], max(timestamps), producer_id, producer_epoch, base_sequence, len(everything),
+        len(everything) - 1, timestamps[0], max(timestamps), producer_id, producer_epoch, base_sequence,
+        len(everything),
     )  # fmt: skip
     batch += stored
     stamp_crc(batch)
@@ -345,10 +346,8 @@ def _read_record(data: bytes, position: int, header: BatchHeader) -> tuple[Recor
         raise InvalidRecord("a record ends before its fields do") from None
     if position - start != size:
         raise InvalidRecord(f"a record of {size} bytes has fields of {position - start}")
-    if header.is_log_append_time:
-        timestamp = header.max_timestamp
-    else:
-        timestamp = int64(header.base_timestamp + timestamp_delta)
+    stamped = header.is_log_append_time
+    timestamp = header.max_timestamp if stamped else int64(header.base_timestamp + timestamp_delta)
     return Record(key, value, headers, timestamp, header.base_offset + offset_delta), position
 
 

@@ -75,6 +75,11 @@ def check_produced(records: Buffer | None, version: int) -> None:
         raise KafkaError(ErrorCode.INVALID_RECORD, "there is more than one record batch")
 
 
+def is_transactional(records: Buffer) -> bool:
+    """Whether a batch that `check_produced` has let pass belongs to a transaction."""
+    return len(records) >= HEADER_BYTES and BatchHeader.unpack(records).is_transactional
+
+
 def _batch_size(records: Buffer, position: int) -> int | None:
     """The size of the batch at that position, None if it is not all there (`ByteBufferLogInputStream`)."""
     rest = len(records) - position
@@ -155,8 +160,6 @@ def _walk_records(batch: memoryview, header: BatchHeader, decompressor: Decompre
     try:
         if header.codec:
             data = decompressor.decompress(header.codec, data)
-        if header.record_count < 0:
-            raise InvalidRecord(f"the record count is {header.record_count}")
         return walk(data, header.record_count)
     except DecompressedTooLarge as error:
         raise KafkaError(ErrorCode.MESSAGE_TOO_LARGE, str(error)) from None
@@ -208,7 +211,7 @@ def _check_each_record(batch: memoryview, header: BatchHeader, config: LogConfig
 
 
 def _timestamp_error(timestamp: int, header: BatchHeader, config: LogConfig, now_ms: int) -> str:
-    """Kafka's checks with Java's arithmetic: a difference that overflows is one that is out of range on the other side."""
+    """Kafka's checks with Java's arithmetic, in which a difference that overflows is out of range on the other side."""
     if config.message_timestamp_type is TimestampType.CREATE_TIME and timestamp != NO_TIMESTAMP:
         before_max, after_max = config.message_timestamp_before_max_ms, config.message_timestamp_after_max_ms
         behind = int64(now_ms - timestamp)

@@ -24,6 +24,7 @@ TopicPartition = tuple[str, int]
 
 
 def encode(rows: Iterable[str]) -> bytes:
+    """A checkpoint of these entries."""
     lines = list(rows)
     return "\n".join((_VERSION, str(len(lines)), *lines, "")).encode()
 
@@ -44,10 +45,12 @@ def decode(data: bytes, *, columns: int) -> list[list[str]]:
 
 
 def encode_offsets(offsets: Mapping[TopicPartition, int]) -> bytes:
+    """A checkpoint of one offset per partition."""
     return encode(f"{topic} {partition} {offset}" for (topic, partition), offset in offsets.items())
 
 
 def decode_offsets(data: bytes) -> dict[TopicPartition, int]:
+    """Inverse of `encode_offsets`. CheckpointCorrupt if it is not one."""
     try:
         return {(row[0], int(row[1])): int(row[2]) for row in decode(data, columns=3)}
     except ValueError as error:
@@ -55,6 +58,7 @@ def decode_offsets(data: bytes) -> dict[TopicPartition, int]:
 
 
 def encode_properties(properties: Mapping[str, str], separator: str = "=") -> bytes:
+    """One line per property."""
     return "".join(f"{key}{separator}{value}\n" for key, value in properties.items()).encode()
 
 

@@ -1,7 +1,7 @@
 """The seam to the disk: `DiskFiles` keeps files in a directory, `MemoryFiles` has the same face and keeps nothing.
 
-Paths are relative, with `/` between names. A `File` is written at its end only and read by position. A `FileRange` names bytes of a file without reading them, so that the network layer
-can hand them to the kernel.
+Paths are relative, with `/` between names. A `File` is written at its end only, and read by position. A `FileRange`
+names bytes of a file without reading them, so that the network layer can hand them to the kernel.
 """
 
 import fcntl
@@ -115,6 +115,7 @@ class DiskFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self._descriptor = -1
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self.size = os.fstat(self._descriptor).st_size
 
@@ -140,6 +141,10 @@ class DiskFile:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def __del__(self) -> None:
+        # A segment may be removed while a reply is being sent from it: the last one to hold the file closes it.
+        self.close()
 
     def fileno(self) -> int:
         return self._descriptor

@@ -11,13 +11,13 @@ replication-offset-checkpoint         high watermarks
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final, Self
 from uuid import UUID
 
 from kpy.storage import checkpoints
 from kpy.storage.checkpoints import TopicPartition
-from kpy.storage.files import AlreadyLocked, Files
+from kpy.storage.files import AlreadyLocked, Files, Lock
 from kpy.storage.leader_epochs import LeaderEpochs
 from kpy.storage.log_config import LogConfig
 from kpy.storage.partition_log import PartitionLog
@@ -39,62 +39,33 @@ class DirectoryLocked(Exception):
     """Another broker runs on the directory."""
 
 
-class DirectoryMismatch(Exception):
-    """The directory belongs to another cluster or node."""
-
-
 class LogDirectory:
-    """The logs of one data directory.
+    """The logs of one data directory. A log has the default configuration until its owner sets another."""
 
-    Logs are created and loaded with the default configuration until the owner sets their topic's.
-    """
+    __slots__ = ("_files", "_lock", "_logs", "high_watermarks", "meta")
 
-    __slots__ = (
-        "_clean",
-        "_files",
-        "_known",
-        "_lock",
-        "_logs",
-        "_topic_ids",
-        "default_config",
-        "high_watermarks",
-        "meta",
-    )
-
-    def __init__(self, files: Files, default_config: LogConfig) -> None:
+    def __init__(self, files: Files, lock: Lock) -> None:
         self._files = files
-        self.default_config = default_config
+        self._lock = lock
+        self._logs: dict[TopicPartition, PartitionLog] = {}
+        self.meta: Mapping[str, str] = {}
+        """The content of meta.properties, empty for a directory that is new."""
+        self.high_watermarks: Mapping[TopicPartition, int] = {}
+        """As the last checkpoint had them."""
+
+    @classmethod
+    def open(cls, files: Files) -> Self:
+        """Take the lock and load every log: quickly after a clean shutdown, otherwise with recovery."""
         try:
-            self._lock = files.lock(_LOCK)
+            lock = files.lock(_LOCK)
         except AlreadyLocked:
             message = f"another broker is running on {files.location}: it holds the lock on {_LOCK}"
             raise DirectoryLocked(message) from None
-        self._logs: dict[TopicPartition, PartitionLog] = {}
-        self._topic_ids: dict[TopicPartition, UUID] = {}
-        self._known: dict[TopicPartition, LastKnown] = {}
-        self.meta: dict[str, str] = {}
-        """The content of meta.properties."""
-        self.high_watermarks: dict[TopicPartition, int] = {}
-        """As the last checkpoint had them."""
-        self._clean = False
-
-    @classmethod
-    def open(
-        cls,
-        files: Files,
-        *,
-        default_config: LogConfig | None = None,
-        configure: Callable[[str], LogConfig] | None = None,
-    ) -> Self:
-        """Take the lock and load every log: after a clean shutdown quickly, otherwise with recovery.
-
-        `configure` gives the configuration of a topic. DirectoryLocked if a broker runs on it.
-        """
-        directory = cls(files, default_config or LogConfig())
+        directory = cls(files, lock)
         try:
-            directory._load(configure)
+            directory._load()
         except BaseException:
-            directory._lock.release()
+            lock.release()
             raise
         return directory
 
@@ -107,7 +78,7 @@ class LogDirectory:
         return self._logs
 
     def create(self, topic: str, partition: int, topic_id: UUID, config: LogConfig | None = None) -> PartitionLog:
-        """A new, empty log. A log of an older topic of that name is deleted first, the same topic's is an error."""
+        """A new, empty log, which never sees what an older topic of that name left behind."""
         key = (topic, partition)
         old = self._logs.get(key)
         if old is not None:
@@ -115,7 +86,10 @@ class LogDirectory:
                 raise ValueError(f"there is a log for {topic}-{partition} already")
             self.delete(topic, partition)
         files = self._files
+        config = config or LogConfig()
         name = f"{topic}-{partition}"
+        if files.exists(name):
+            files.remove_directory(name)
         files.make_directory(name)
         metadata = {"version": "0", "topic_id": checkpoints.uuid_text(topic_id)}
         files.replace(f"{name}/{_PARTITION_METADATA}", checkpoints.encode_properties(metadata, ": "))
@@ -125,8 +99,8 @@ class LogDirectory:
             topic=topic,
             partition=partition,
             topic_id=topic_id,
-            config=config or self.default_config,
-            segments=[Segment.create(files, name, 0)],
+            config=config,
+            segments=[Segment.create(files, name, 0, config.index_interval_bytes)],
             epochs=LeaderEpochs(files, name),
             producers=ProducerStates(),
             snapshots=(),
@@ -188,7 +162,7 @@ class LogDirectory:
 
     # --- loading
 
-    def _load(self, configure: Callable[[str], LogConfig] | None) -> None:
+    def _load(self) -> None:
         files = self._files
         names = files.list()
         self.meta = checkpoints.decode_properties(files.read(_META) or b"")
@@ -202,22 +176,15 @@ class LogDirectory:
                 files.remove_directory(name)
                 continue
             topic, dash, number = name.rpartition("-")
-            if not (dash and topic and number.isdecimal()):
-                continue
-            topic_id = self._read_topic_id(name)
+            topic_id = self._read_topic_id(name) if dash and topic and number.isdecimal() else None
             if topic_id is None:
                 continue
             key = (topic, int(number))
+            known = LastKnown(
+                clean=clean, recovery_point=recovery_points.get(key, 0), log_start_offset=starts.get(key, 0)
+            )
             self._logs[key] = load_log(
-                files,
-                name,
-                topic=topic,
-                partition=key[1],
-                topic_id=topic_id,
-                config=configure(topic) if configure else self.default_config,
-                known=LastKnown(
-                    clean=clean, recovery_point=recovery_points.get(key, 0), log_start_offset=starts.get(key, 0)
-                ),
+                files, name, topic=topic, partition=key[1], topic_id=topic_id, config=LogConfig(), known=known
             )
 
     def _read_offsets(self, name: str) -> dict[TopicPartition, int]:

@@ -8,7 +8,7 @@ flushed, rolled or closed.
 
 import sys
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from typing import Final, Self
 
 ENTRY_BYTES: Final = 8
@@ -43,12 +43,6 @@ class OffsetIndex:
         """The largest known position of a batch that ends at or before that offset; 0 if there is none."""
         index = bisect_right(self.offsets, relative_offset) - 1
         return self.positions[index] if index >= 0 else 0
-
-    def truncate(self, relative_offset: int) -> None:
-        """Forget the batches that end at or after that offset."""
-        index = bisect_left(self.offsets, relative_offset)
-        del self.offsets[index:]
-        del self.positions[index:]
 
     def encode(self) -> bytes:
         words = array("I", bytes(ENTRY_BYTES * len(self.offsets)))

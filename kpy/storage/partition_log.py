@@ -201,7 +201,7 @@ class PartitionLog:
             else:
                 producers.check(header, origin, offset=base_offset, verified=transaction_verified)
         last_offset = base_offset + header.last_offset_delta
-        self._write(valid, base_offset, last_offset, leader_epoch)
+        self._write(valid, base_offset, last_offset, leader_epoch, now_ms)
         if header.producer_id >= 0:
             if marker is None:
                 self._producers.appended(header, base_offset, valid.max_timestamp)
@@ -226,7 +226,7 @@ class PartitionLog:
         batch = build_batch(records, timestamp=now_ms)
         return self.append(batch, leader_epoch=leader_epoch, now_ms=now_ms, origin=origin)
 
-    def _write(self, valid: ValidBatch, base_offset: int, last_offset: int, leader_epoch: int) -> None:
+    def _write(self, valid: ValidBatch, base_offset: int, last_offset: int, leader_epoch: int, now_ms: int) -> None:
         data = valid.data
         size = len(data)
         config = self.config
@@ -238,11 +238,11 @@ class PartitionLog:
         _BASE_OFFSET.pack_into(data, 0, base_offset)
         _LEADER_EPOCH.pack_into(data, _LEADER_EPOCH_POSITION, leader_epoch)
         try:
-            if not self._active.has_room(size, last_offset, valid.max_timestamp, config):
+            if not self._active.has_room(size, last_offset, valid.max_timestamp, now_ms, config):
                 self._roll()
             if leader_epoch > self._epochs.latest:
                 self._epochs.assign(leader_epoch, base_offset)
-            self._active.append(data, base_offset, last_offset, valid.max_timestamp, config.index_interval_bytes)
+            self._active.append(data, base_offset, last_offset, valid.max_timestamp)
         except OSError as error:
             _logger.error("%s: cannot append: %s", self.name, error)
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, str(error)) from error
@@ -250,18 +250,18 @@ class PartitionLog:
     def _roll(self) -> None:
         """Close the active segment for writing and begin the next at the end offset."""
         self._active.seal()
-        self._take_snapshot()
-        segment = Segment.create(self._files, self._directory, self.end_offset)
+        self._take_snapshot(sync=False)
+        segment = Segment.create(self._files, self._directory, self.end_offset, self.config.index_interval_bytes)
         self._segments.append(segment)
         self._base_offsets.append(segment.base_offset)
         self._active = segment
 
-    def _take_snapshot(self) -> None:
-        """Write the producers as of the end offset, and keep the snapshots of the last two only."""
+    def _take_snapshot(self, *, sync: bool) -> None:
+        """Write the producers as of the end offset. One that a power cut tears is ignored at the next start."""
         offset = self.end_offset
         if self._snapshots and self._snapshots[-1] == offset:
             return
-        self._files.replace(self._path(offset), self._producers.encode())
+        self._files.replace(self._path(offset), self._producers.encode(), sync=sync)
         self._snapshots.append(offset)
 
     def _path(self, snapshot_offset: int) -> str:
@@ -378,7 +378,7 @@ class PartitionLog:
     def close(self) -> None:
         """Flush, and leave what makes the next start short."""
         self._active.seal()
-        self._take_snapshot()
+        self._take_snapshot(sync=True)
         self.flush()
         for segment in self._segments:
             segment.close()

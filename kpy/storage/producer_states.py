@@ -149,7 +149,7 @@ class ProducerStates:
         if epoch < state.epoch and origin is not AppendOrigin.REPLICATION:
             raise KafkaError(
                 ErrorCode.INVALID_PRODUCER_EPOCH,
-                f"producer {header.producer_id} writes with epoch {epoch} at offset {offset}, but was seen with {state.epoch}",
+                f"producer {header.producer_id} writes at offset {offset} with epoch {epoch}, older than {state.epoch}",
             )
         if origin is AppendOrigin.CLIENT:
             _check_sequence(header, state, offset)
@@ -164,7 +164,7 @@ class ProducerStates:
         if state is not None and header.producer_epoch < state.epoch:
             raise KafkaError(
                 ErrorCode.INVALID_PRODUCER_EPOCH,
-                f"producer {header.producer_id} writes with epoch {header.producer_epoch}, but was seen with {state.epoch}",
+                f"producer {header.producer_id} writes with epoch {header.producer_epoch}, older than {state.epoch}",
             )
         ongoing = (
             state is not None and state.transaction_first_offset is not None and state.epoch == header.producer_epoch
@@ -214,7 +214,7 @@ class ProducerStates:
         if header.producer_epoch < state.epoch:
             raise KafkaError(
                 ErrorCode.INVALID_PRODUCER_EPOCH,
-                f"the marker of producer {header.producer_id} has epoch {header.producer_epoch}, last seen is {state.epoch}",
+                f"a marker of producer {header.producer_id} has epoch {header.producer_epoch}, older than {state.epoch}",
             )
         if marker.coordinator_epoch < state.coordinator_epoch:
             raise KafkaError(
@@ -303,7 +303,7 @@ def _check_sequence(header: BatchHeader, state: ProducerState, offset: int) -> N
         if first != 0 and state.epoch != NO_PRODUCER_EPOCH:
             raise KafkaError(
                 ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
-                f"producer {header.producer_id} begins epoch {header.producer_epoch} with sequence {first} at offset {offset}",
+                f"producer {header.producer_id} begins epoch {header.producer_epoch} with sequence {first} at {offset}",
             )
     elif state.epoch != NO_PRODUCER_EPOCH and first != last + 1 and not (first == 0 and last == SEQUENCE_MAX):
         raise KafkaError(

@@ -1,10 +1,10 @@
 """From a partition's directory to a sound log, in numbered passes; also after kill -9.
 
 1. Remove what was left half done: temporary files and indexes without their log.
-2. Load the segments. After a clean shutdown, and before the recovery point, they are as they were flushed, and only
-   checked at their end; a segment whose index is missing or does not fit is walked. Otherwise every segment at or after
-   the recovery point is walked batch by batch, and the log ends with the last sound one: a torn tail is cut, and so are
-   the segments behind it.
+2. Load the segments. After a clean shutdown, and before the recovery point, they are as they were flushed: only their
+   end is checked, and indexes that are missing or do not fit are made again. Otherwise every segment that reaches
+   beyond the recovery point is walked batch by batch, and the log ends with the last sound one: a torn tail is cut,
+   and the segments behind it are removed.
 3. Leader epochs: those of the file that the log still has, and those found in the walk.
 4. Producers: the latest sound snapshot of the log as it is now, and every batch behind it replayed.
 """
@@ -47,7 +47,9 @@ def load_log(
     bases, snapshots = _tidy(files, directory)
     epochs = LeaderEpochs(files, directory)
     epochs.load()
-    segments, end_offset = _load_segments(files, directory, bases, epochs, config, known)
+    segments, end_offset = _load_segments(
+        files, directory, bases, epochs=epochs, interval_bytes=config.index_interval_bytes, known=known
+    )
     if segments and end_offset < known.log_start_offset:
         _logger.warning("%s: the log ends at %d, before its start at %d", directory, end_offset, known.log_start_offset)
         for segment in segments:
@@ -55,7 +57,7 @@ def load_log(
         segments = []
     if not segments:
         end_offset = known.log_start_offset
-        segments = [Segment.create(files, directory, end_offset)]
+        segments = [Segment.create(files, directory, end_offset, config.index_interval_bytes)]
     log_start_offset = max(known.log_start_offset, segments[0].base_offset)
     epochs.truncate_end(end_offset)
     epochs.truncate_start(log_start_offset)
@@ -97,35 +99,39 @@ def _is_numbered(name: str, suffix: str) -> bool:
 
 
 def _load_segments(
-    files: Files, directory: str, bases: list[int], epochs: LeaderEpochs, config: LogConfig, known: LastKnown
+    files: Files, directory: str, bases: list[int], *, epochs: LeaderEpochs, interval_bytes: int, known: LastKnown
 ) -> tuple[list[Segment], int]:
-    """Pass 2. The segments up to the first that is not sound to its end, and the end offset."""
+    """Pass 2. The segments up to the first that had to be cut, and the end offset."""
     segments: list[Segment] = []
     end_offset = 0
     for index, base in enumerate(bases):
-        segment = Segment(files, directory, base)
-        next_base = bases[index + 1] if index + 1 < len(bases) else None
-        trusted = known.clean or (next_base is not None and next_base <= known.recovery_point)
-        size = segment.size
-        try:
-            if not trusted:
-                raise IndexCorrupt("it may not have been flushed")
-            end_offset = segment.load()
-        except IndexCorrupt as reason:
-            if trusted:
-                _logger.warning("%s: walking segment %d: %s", directory, base, reason)
-            end_offset = _recover(segment, epochs, config)
+        segment = Segment(files, directory, base, interval_bytes)
         segments.append(segment)
+        next_base = bases[index + 1] if index + 1 < len(bases) else None
+        if known.clean or (next_base is not None and next_base <= known.recovery_point):
+            end_offset = _load_flushed(segment, epochs, is_last=next_base is None)
+            continue
+        size = segment.size
+        end_offset = _recover(segment, epochs)
         if segment.size < size and next_base is not None:
             _remove_behind(files, directory, bases[index + 1 :])
             break
     return segments, end_offset
 
 
-def _recover(segment: Segment, epochs: LeaderEpochs, config: LogConfig) -> int:
-    """Walk a segment. Pass 3 is part of it: the epochs that its batches show."""
+def _load_flushed(segment: Segment, epochs: LeaderEpochs, *, is_last: bool) -> int:
+    """The end of a segment that was flushed. Only the last one is ever cut, for it is the one to append to."""
+    try:
+        return segment.load()
+    except IndexCorrupt as reason:
+        _logger.warning("%s: walking it again: %s", segment.path(LOG_SUFFIX), reason)
+        return _recover(segment, epochs) if is_last else segment.rebuild()
+
+
+def _recover(segment: Segment, epochs: LeaderEpochs) -> int:
+    """Walk a segment, and learn the epochs that its batches show (pass 3)."""
     end_offset = segment.base_offset
-    for header, _batch in segment.recover(config.index_interval_bytes):
+    for header, _batch in segment.recover():
         epochs.assign(header.leader_epoch, header.base_offset, store=False)
         end_offset = header.next_offset
     return end_offset
@@ -141,8 +147,10 @@ def _remove_behind(files: Files, directory: str, bases: list[int]) -> None:
 def _load_producers(
     files: Files, directory: str, segments: list[Segment], snapshots: list[int], end_offset: int
 ) -> tuple[ProducerStates, list[int]]:
-    """Pass 4. The producers as of the end offset, and the snapshots that are still of this log."""
-    kept = [offset for offset in snapshots if offset <= end_offset]
+    """Pass 4. The producers as of the end offset, and the snapshots that are kept: of segments, and the last one."""
+    usable = [offset for offset in snapshots if offset <= end_offset]
+    bases = {segment.base_offset for segment in segments}
+    kept = [offset for offset in usable if offset in bases or offset == usable[-1]]
     for offset in set(snapshots) - set(kept):
         files.remove(f"{directory}/{file_name(offset, SNAPSHOT_SUFFIX)}")
     producers = ProducerStates()

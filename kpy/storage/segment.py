@@ -33,6 +33,7 @@ _SCAN_WINDOW_BYTES: Final = 1024 * 1024
 
 
 def file_name(offset: int, suffix: str) -> str:
+    """The name of a segment's or a snapshot's file."""
     return f"{offset:020d}{suffix}"
 
 
@@ -48,6 +49,8 @@ class Segment:
         "_directory",
         "_dirty_indexes",
         "_files",
+        "_first_append_ms",
+        "_index_interval_bytes",
         "_last_batch_offset",
         "_last_batch_position",
         "_log",
@@ -59,9 +62,11 @@ class Segment:
         "max_timestamp_offset",
     )
 
-    def __init__(self, files: Files, directory: str, base_offset: int) -> None:
+    def __init__(self, files: Files, directory: str, base_offset: int, index_interval_bytes: int) -> None:
         self._files = files
         self._directory = directory
+        self._index_interval_bytes = index_interval_bytes
+        self._first_append_ms: int | None = None
         self.base_offset = base_offset
         self._log: File = files.open(self.path(LOG_SUFFIX))
         self._offset_index: OffsetIndex | None = None
@@ -77,9 +82,9 @@ class Segment:
         """The last offset of the first batch that has the largest timestamp."""
 
     @classmethod
-    def create(cls, files: Files, directory: str, base_offset: int) -> Self:
+    def create(cls, files: Files, directory: str, base_offset: int, index_interval_bytes: int) -> Self:
         """A new, empty segment."""
-        segment = cls(files, directory, base_offset)
+        segment = cls(files, directory, base_offset, index_interval_bytes)
         segment._offset_index = OffsetIndex()
         segment._time_index = TimeIndex()
         segment._dirty_indexes = True
@@ -94,31 +99,32 @@ class Segment:
 
     # --- writing
 
-    def has_room(self, size: int, last_offset: int, max_timestamp: int, config: LogConfig) -> bool:
+    def has_room(self, size: int, last_offset: int, max_timestamp: int, now_ms: int, config: LogConfig) -> bool:
         """Whether a batch may go here, or the log has to roll first (Kafka's `LogSegment.shouldRoll`).
 
-        Time is what the batches say: a segment of batches without timestamps rolls by size only.
+        Time runs from the first batch's timestamp to this one's. Without timestamps it is the broker's own, since it
+        first appended here.
         """
         used = self._log.size
-        if (
-            used > min(config.segment_bytes, _POSITION_MAX) - size
-            or last_offset - self.base_offset > RELATIVE_OFFSET_MAX
-        ):
+        if used > min(config.segment_bytes, _POSITION_MAX) - size:
+            return False
+        if last_offset - self.base_offset > RELATIVE_OFFSET_MAX:
             return False
         if used == 0:
             return True
         first = self.first_timestamp
-        if first is not None and first >= 0 and max_timestamp - first > config.segment_ms - config.segment_jitter_ms:
-            return False
-        entries = len(self._offsets())
+        if first is not None and first >= 0:
+            waited_ms = max_timestamp - first
+        else:
+            self._first_append_ms = self._first_append_ms or now_ms
+            waited_ms = now_ms - self._first_append_ms
         return (
-            entries < config.segment_index_bytes // OFFSET_ENTRY_BYTES
+            waited_ms <= config.segment_ms - config.segment_jitter_ms
+            and len(self._offsets()) < config.segment_index_bytes // OFFSET_ENTRY_BYTES
             and len(self._times()) < config.segment_index_bytes // TIME_ENTRY_BYTES - 1
         )
 
-    def append(
-        self, batch: Buffer, base_offset: int, last_offset: int, max_timestamp: int, interval_bytes: int
-    ) -> None:
+    def append(self, batch: Buffer, base_offset: int, last_offset: int, max_timestamp: int) -> None:
         """Write one batch at the end. An OSError leaves the segment as it was."""
         log = self._log
         position = log.size
@@ -127,18 +133,16 @@ class Segment:
         except OSError:
             log.truncate(position)
             raise
-        self._learn(position, len(batch), base_offset, last_offset, max_timestamp, interval_bytes)
+        self._learn(position, len(batch), base_offset, last_offset, max_timestamp)
 
-    def _learn(
-        self, position: int, size: int, base_offset: int, last_offset: int, max_timestamp: int, interval_bytes: int
-    ) -> None:
+    def _learn(self, position: int, size: int, base_offset: int, last_offset: int, max_timestamp: int) -> None:
         """Keep what is derived from a batch."""
         if self.first_timestamp is None:
             self.first_timestamp = max_timestamp
         if max_timestamp > self.max_timestamp:
             self.max_timestamp = max_timestamp
             self.max_timestamp_offset = last_offset
-        if self._bytes_since_index_entry > interval_bytes:
+        if self._bytes_since_index_entry > self._index_interval_bytes:
             self._offsets().append(last_offset - self.base_offset, position)
             self._times().maybe_append(self.max_timestamp, self.max_timestamp_offset - self.base_offset)
             self._bytes_since_index_entry = 0
@@ -147,25 +151,19 @@ class Segment:
         self._last_batch_offset = base_offset
         self._last_batch_position = position
 
-    def truncate(self, offset: int, config: LogConfig) -> None:
-        """Drop every batch that has an offset at or after that one."""
-        position = self.position_of(offset)
-        if position is not None:
-            self._log.truncate(position)
-            self.rebuild(config.index_interval_bytes)
+    def rebuild(self) -> int:
+        """Derive the indexes and timestamps from the headers again, and return the offset after the last batch found.
 
-    def rebuild(self, interval_bytes: int) -> None:
-        """Derive indexes and timestamps from the batches again, without looking into them."""
+        Nothing is cut: what does not parse, and what follows it, cannot be found.
+        """
         self._forget()
+        next_offset = self.base_offset
         for position, header in self.headers():
-            self._learn(
-                position,
-                header.size_bytes,
-                header.base_offset,
-                header.last_offset,
-                header.max_timestamp,
-                interval_bytes,
-            )
+            if not self._fits(header, next_offset):
+                break
+            self._learn(position, header.size_bytes, header.base_offset, header.last_offset, header.max_timestamp)
+            next_offset = header.next_offset
+        return next_offset
 
     def _forget(self) -> None:
         self._offset_index = OffsetIndex()
@@ -178,7 +176,7 @@ class Segment:
         self.max_timestamp_offset = self.base_offset
         self._dirty_indexes = True
 
-    def recover(self, interval_bytes: int) -> Iterator[tuple[BatchHeader, Buffer]]:
+    def recover(self) -> Iterator[tuple[BatchHeader, Buffer]]:
         """Walk all batches and yield each that is sound, with its bytes; cut the file where one is not.
 
         The indexes are rebuilt on the way. The caller has to take all: the cut comes at the end.
@@ -189,9 +187,7 @@ class Segment:
         for position, header, batch in self._batches():
             if not _is_sound(header, batch) or not self._fits(header, next_offset):
                 break
-            self._learn(
-                position, len(batch), header.base_offset, header.last_offset, header.max_timestamp, interval_bytes
-            )
+            self._learn(position, len(batch), header.base_offset, header.last_offset, header.max_timestamp)
             end = position + len(batch)
             next_offset = header.next_offset
             yield header, batch
@@ -214,8 +210,8 @@ class Segment:
     def load(self) -> int:
         """Learn the end of a segment that was closed properly, and return the offset after its last batch.
 
-        Only the batches behind the last index entry are walked. If they or the indexes do not fit the file, IndexCorrupt
-        is raised: the segment has to be recovered.
+        Only the batches behind the last index entry are walked. If they or the indexes do not fit the file,
+        IndexCorrupt is raised.
         """
         offsets = self._offsets()
         times = self._times()

@@ -8,7 +8,7 @@ closed.
 
 import struct
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from typing import Final, Self
 
 from kpy.storage.offset_index import IndexCorrupt
@@ -42,12 +42,6 @@ class TimeIndex:
         """An offset before which every batch has a smaller timestamp; 0 if none is known."""
         index = bisect_right(self.timestamps, timestamp) - 1
         return self.offsets[index] if index >= 0 else 0
-
-    def truncate(self, relative_offset: int) -> None:
-        """Forget the entries at or after that offset."""
-        index = bisect_left(self.offsets, relative_offset)
-        del self.timestamps[index:]
-        del self.offsets[index:]
 
     def encode(self) -> bytes:
         return b"".join(map(_ENTRY.pack, self.timestamps, self.offsets))
