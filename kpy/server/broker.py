@@ -137,7 +137,7 @@ class Broker:
                 image.config(ResourceType.BROKER, ""), image.config(ResourceType.BROKER, str(self.config.node_id))
             )
         services.partitions.image_changed(image, changes, services.config)
-        services.groups.image_changed(image, changes)
+        services.groups.image_changed(changes)
 
     def _register(self, listeners: list["BoundListener"]) -> None:
         endpoints = []
@@ -180,15 +180,18 @@ class Broker:
             nursery.start_soon(timers.run)
             nursery.start_soon(connections.close_idle_forever)
             nursery.start_soon(services.groups.load_in_background)
-            accepting = trio.CancelScope()
+            accepting: list[trio.CancelScope] = []
             for listener in listeners:
                 make = partial(connect, listener.name)
                 for sock in listener.sockets:
-                    nursery.start_soon(_accept, sock, accepting, partial(connections.start, nursery, connect=make))
+                    accepting.append(trio.CancelScope())
+                    serve = partial(connections.start, nursery, connect=make)
+                    nursery.start_soon(_accept, sock, accepting[-1], serve)
             task_status.started()
             await self._stop.wait()
             logger.info("stopping")
-            accepting.cancel()
+            for scope in accepting:
+                scope.cancel()
             _close_all(listeners)
             services.stopping = True
             services.partitions.wake_all()
@@ -254,7 +257,7 @@ def _create_internal_topic(cluster: ClusterMetadata, name: str, config: BrokerCo
     request = CreateTopicsRequest(topics=[creatable_topic(name, config)])
     response = cluster.ask(lambda to: cluster.controller.create_topics(request, to), _raise)
     if not isinstance(response, CreateTopicsResponse):
-        raise AssertionError("the controller of this broker answers at once")
+        raise AssertionError("the controller of this broker answers at once")  # noqa: TRY004 - a bug, not a wrong type
     result = response.topics[0]
     if result.error_code not in (ErrorCode.NONE, ErrorCode.TOPIC_ALREADY_EXISTS):
         raise KafkaError(ErrorCode(result.error_code), result.error_message or "")

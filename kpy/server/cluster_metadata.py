@@ -111,7 +111,7 @@ class ClusterMetadata:
             producer_id = self._producer_ids.take()
             if producer_id is not None:
                 return producer_id
-            block = self.ask(lambda reply_to: self.controller.allocate_producer_ids(reply_to), _raise)
+            block = self.ask(self.controller.allocate_producer_ids, _raise)
             self._producer_ids.refill(await block if isinstance(block, Awaitable) else block)
 
     def _tell_followers(self) -> None:

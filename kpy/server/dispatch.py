@@ -19,6 +19,7 @@ from kpy.server.context import RequestContext
 from kpy.server.handlers import Answer, Handler
 from kpy.server.handlers.api_versions import unsupported_version_response
 from kpy.server.services import Services
+from kpy.storage.files import FileRange
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ class Dispatcher:
             return None
         parts = answer.encode_parts(route.version)
         head = route.response_head
-        size_bytes = head.size - 4 + sum(part_size(part) for part in parts)
+        size_bytes = head.size - 4 + sum(part.size_bytes if type(part) is FileRange else len(part) for part in parts)
         parts[0] = head.pack(size_bytes, header.correlation_id) + parts[0]
         return parts
 
@@ -100,7 +101,7 @@ class Dispatcher:
 
     def _unsupported_api_versions(self, frame: memoryview) -> Reply:
         header = _basic_header(frame)
-        body = unsupported_version_response(self._services).encode(0)
+        body = unsupported_version_response().encode(0)
         return [_FRAME_HEAD.pack(4 + len(body), header.correlation_id) + body]
 
 

@@ -9,7 +9,7 @@ from random import Random
 
 import trio
 
-from kpy.cluster.image import Changes, ClusterImage
+from kpy.cluster.image import Changes
 from kpy.cluster.topic_names import CONSUMER_OFFSETS
 from kpy.config import BrokerConfig
 from kpy.groups.coordinator import GroupCoordinator
@@ -60,7 +60,7 @@ class Groups:
                 self._runtime(index)
                 await trio.lowlevel.checkpoint()
 
-    def image_changed(self, image: ClusterImage, changes: Changes) -> None:
+    def image_changed(self, changes: Changes) -> None:
         """Forget the offsets of deleted topics."""
         if changes.deleted:
             deleted = [topic.name for topic in changes.deleted]

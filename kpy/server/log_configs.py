@@ -12,5 +12,6 @@ def log_config(broker: BrokerConfig, overrides: Mapping[str, str]) -> LogConfig:
     topic = TopicConfig(overrides, broker)
     values = {field.name: getattr(topic, field.name) for field in fields(LogConfig)}
     values["message_timestamp_type"] = TimestampType(topic.message_timestamp_type)
+    values["segment_bytes"] = topic.internal_segment_bytes or topic.segment_bytes
     values["cleanup_policy"] = frozenset(topic.cleanup_policy)
     return LogConfig(**values)

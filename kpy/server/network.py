@@ -15,11 +15,12 @@ from typing import Protocol
 
 import trio
 
+from kpy.protocol.crc import Buffer
 from kpy.storage.files import FileRange
 
 logger = logging.getLogger(__name__)
 
-Part = bytes | memoryview | FileRange
+Part = Buffer | FileRange
 
 ACCEPT_RETRY_SECONDS = 0.1
 FREE_PORT_ATTEMPTS = 16
@@ -69,7 +70,7 @@ class SocketStream:
 
     async def send(self, parts: Sequence[Part]) -> None:
         try:
-            buffers: list[bytes | memoryview] = []
+            buffers: list[Buffer] = []
             for part in parts:
                 if isinstance(part, FileRange):
                     await self._send_buffers(buffers)
@@ -81,7 +82,7 @@ class SocketStream:
         except (OSError, trio.ClosedResourceError) as error:
             raise StreamClosed(str(error)) from error
 
-    async def _send_buffers(self, buffers: list[bytes | memoryview]) -> None:
+    async def _send_buffers(self, buffers: list[Buffer]) -> None:
         if len(buffers) == 1:
             await self._send_all(buffers[0])
             return
@@ -98,7 +99,7 @@ class SocketStream:
                     await self._send_all(memoryview(buffer)[sent:])
                     sent = 0
 
-    async def _send_all(self, data: bytes | memoryview) -> None:
+    async def _send_all(self, data: Buffer) -> None:
         try:
             sent = self._sock.send(data)
         except BlockingIOError:

@@ -107,6 +107,12 @@ class FileRange:
     def read(self) -> Buffer:
         return self.file.read_at(self.position, self.size_bytes)
 
+    def chunks(self, size_bytes_max: int) -> Iterator[Buffer]:
+        """The same bytes in pieces, for a copy that should not hold all of them at once."""
+        end = self.position + self.size_bytes
+        for position in range(self.position, end, size_bytes_max):
+            yield self.file.read_at(position, min(size_bytes_max, end - position))
+
 
 class DiskFile:
     """A file on the disk. Its size is kept here: one process writes it, and no call is spent on asking."""

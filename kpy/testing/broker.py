@@ -8,7 +8,7 @@ from typing import Self
 
 import trio
 
-from kpy.config import BrokerConfig
+from kpy.config import Layer, load
 from kpy.server.broker import Broker as Server
 
 
@@ -20,7 +20,8 @@ class Broker:
     """
 
     def __init__(self, config: Mapping[str, str] | None = None) -> None:
-        self._config = BrokerConfig.parse({"listeners": "PLAINTEXT://localhost:0", **(config or {})})
+        settings = {"listeners": "PLAINTEXT://localhost:0", **(config or {})}
+        self._config = load([Layer("Broker", settings)]).config
         self._server: Server | None = None
         self._token: trio.lowlevel.TrioToken | None = None
         self._failure: BaseException | None = None
@@ -45,7 +46,7 @@ class Broker:
 
     def stop(self) -> None:
         """Returns when the broker is gone. What went wrong in it meanwhile is raised here."""
-        if self._token is not None and self._server is not None and self._thread.is_alive():
+        if self._token is not None and self._server is not None:
             with suppress(trio.RunFinishedError):  # it has ended by itself; the reason is raised below
                 self._token.run_sync_soon(self._server.stop)
         self._thread.join()
@@ -73,8 +74,9 @@ class Broker:
 
     async def _serve(self) -> None:
         self._token = trio.lowlevel.current_trio_token()
-        server = Server(self._config)
-        async with trio.open_nursery() as nursery:
-            await nursery.start(server.run)
-            self._server = server
-            self._settled.set()
+        self._server = Server(self._config)
+        await self._server.run(task_status=self)
+
+    def started(self, value: None = None) -> None:
+        """The server accepts connections (trio.TaskStatus)."""
+        self._settled.set()

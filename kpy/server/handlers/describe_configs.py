@@ -87,18 +87,17 @@ def _configs(
 
 def _entries(kind: ResourceType, name: str, services: Services) -> Iterable[ConfigEntry]:
     rules, image = services.cluster.controller.config_rules, services.cluster.image
-    config = rules.broker_config(image)
     if kind is ResourceType.TOPIC:
         check(name)
         if name not in image.topics:
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-        return topic_entries(image.config(kind, name), config)
+        return topic_entries(image.config(kind, name), services.config)
     if kind is not ResourceType.BROKER:
         raise KafkaError(ErrorCode.INVALID_REQUEST, f"Unsupported resource type: {kind.name}")
     if not name:
-        return dynamic_default_entries(config)
+        return dynamic_default_entries(services.config)
     rules.check_own_name(name)
-    return broker_entries(config)
+    return broker_entries(services.config)
 
 
 def _broker_loggers(name: str, services: Services) -> dict[str, str]:

@@ -20,7 +20,7 @@ from kpy.protocol.messages.produce import (
 from kpy.server.connection import ProtocolViolation
 from kpy.server.context import RequestContext
 from kpy.server.handlers import handles
-from kpy.storage.batch_validation import RecordValidationError
+from kpy.storage.batch_validation import RecordValidationError, check_produced, is_transactional
 
 NO_ANSWER, LEADER, ALL = 0, 1, -1
 TOPIC_IDS_SINCE = 13
@@ -48,43 +48,39 @@ def produce(request: ProduceRequest, context: RequestContext) -> ProduceResponse
 
 
 def _append_topic(topic: TopicProduceData, request: ProduceRequest, context: RequestContext) -> TopicProduceResponse:
-    try:
-        refusal = None
-        name = topic.name
-        if context.version >= TOPIC_IDS_SINCE:
-            name = context.services.partitions.topic_name(topic.topic_id)
-        _check_request(name, request)
-    except KafkaError as error:
-        refusal = error
-    return TopicProduceResponse(
-        name=topic.name,
-        topic_id=topic.topic_id,
-        partition_responses=[
-            _refuse(data.index, refusal) if refusal else _append(name, data, request, context)
-            for data in topic.partition_data
-        ],
-    )
+    responses = []
+    for data in topic.partition_data:
+        try:
+            name = topic.name
+            if context.version >= TOPIC_IDS_SINCE:
+                name = context.services.partitions.topic_name(topic.topic_id)
+            _check(name, data, request, context.version)
+            response = _append(name, data, context)
+        except KafkaError as error:
+            response = _refuse(data.index, error)
+            if error.code is ErrorCode.CORRUPT_MESSAGE:
+                response.error_message = error.message
+        responses.append(response)
+    return TopicProduceResponse(name=topic.name, topic_id=topic.topic_id, partition_responses=responses)
 
 
-def _check_request(topic: str, request: ProduceRequest) -> None:
+def _check(topic: str, data: PartitionProduceData, request: ProduceRequest, version: int) -> None:
+    """What is checked before any log is asked (KafkaApis.handleProduceRequest)."""
     if request.acks not in (NO_ANSWER, LEADER, ALL):
         raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
+    check_produced(data.records, version)
     if is_internal(topic):
         raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"{topic} is internal")
+    if request.transactional_id is None and is_transactional(data.records):
+        raise KafkaError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "a transactional batch without its id")
 
 
-def _append(
-    topic: str, data: PartitionProduceData, request: ProduceRequest, context: RequestContext
-) -> PartitionProduceResponse:
-    log_start_offset = -1
+def _append(topic: str, data: PartitionProduceData, context: RequestContext) -> PartitionProduceResponse:
+    partition = context.services.partitions.find(topic, data.index)
     try:
-        partition = context.services.partitions.find(topic, data.index)
-        if data.records is None:
-            raise KafkaError(ErrorCode.INVALID_RECORD, "the request has null in place of a record batch")
-        log_start_offset = partition.log.log_start_offset
-        result = partition.append(data.records, transactional_id=request.transactional_id)
+        result = partition.append(data.records)
     except KafkaError as error:
-        return _refuse(data.index, error, log_start_offset)
+        return _refuse(data.index, error, partition.log.log_start_offset)
     return PartitionProduceResponse(
         index=data.index,
         error_code=0,

@@ -1,0 +1,66 @@
+"""DescribeLogDirs (35): the data directory, what of it is in use, and how large the partitions are (KIP-113).
+
+Versions: 3 has an error at the top; 4 says how large the volume is and what is free (KIP-827), unknown in memory.
+"""
+
+import os
+import shutil
+from collections import defaultdict
+
+from kpy.cluster.image import ClusterImage
+from kpy.protocol.errors import ErrorCode
+from kpy.protocol.messages.describe_log_dirs import (
+    DescribeLogDirsPartition,
+    DescribeLogDirsRequest,
+    DescribeLogDirsResponse,
+    DescribeLogDirsResult,
+    DescribeLogDirsTopic,
+)
+from kpy.server.context import RequestContext
+from kpy.server.handlers import handles
+
+IN_MEMORY = "memory"
+UNKNOWN_BYTES = -1
+
+
+@handles(DescribeLogDirsRequest)
+def describe_log_dirs(request: DescribeLogDirsRequest, context: RequestContext) -> DescribeLogDirsResponse:
+    """Describe those of the partitions that exist; a partition whose log was never written is empty."""
+    services = context.services
+    directory = services.config.data_dir
+    usage = None if directory is None else shutil.disk_usage(directory)
+    logs = services.partitions.logs
+    topics = []
+    for name, indexes in _places(request, services.cluster.image).items():
+        partitions = []
+        for index in indexes:
+            log = logs.get(name, index)
+            partitions.append(
+                DescribeLogDirsPartition(
+                    partition_index=index,
+                    partition_size=0 if log is None else log.size_bytes,
+                    offset_lag=0,
+                    is_future_key=False,
+                )
+            )
+        topics.append(DescribeLogDirsTopic(name=name, partitions=partitions))
+    result = DescribeLogDirsResult(
+        error_code=ErrorCode.NONE,
+        log_dir=IN_MEMORY if directory is None else os.path.abspath(directory),
+        topics=topics,
+        total_bytes=UNKNOWN_BYTES if usage is None else usage.total,
+        usable_bytes=UNKNOWN_BYTES if usage is None else usage.free,
+    )
+    return DescribeLogDirsResponse(error_code=ErrorCode.NONE, results=[result])
+
+
+def _places(request: DescribeLogDirsRequest, image: ClusterImage) -> dict[str, list[int]]:
+    """The partitions that are asked for and exist, by topic."""
+    if request.topics is None:
+        return {topic.name: list(range(len(topic.partitions))) for topic in image.topics.values()}
+    places: dict[str, set[int]] = defaultdict(set)
+    for asked in request.topics:
+        there = [index for index in asked.partitions if image.partition(asked.topic, index) is not None]
+        if there:
+            places[asked.topic].update(there)
+    return {name: sorted(indexes) for name, indexes in places.items()}

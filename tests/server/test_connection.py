@@ -1,0 +1,240 @@
+"""A connection answers in order, lets others run, and ends when it should."""
+
+import struct
+from collections.abc import Awaitable, Sequence
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from kpy.server.connection import Connection, ProtocolViolation, Reply
+from kpy.server.connections import Connections
+from kpy.server.memory import RequestMemory
+from kpy.server.network import Part
+
+
+class FakeStream:
+    """Bytes that a test feeds, and the parts that the connection sends, grouped by send."""
+
+    def __init__(self, peer: str = "198.51.100.7") -> None:
+        self.peer = peer
+        self.sends: list[list[bytes]] = []
+        self.closed = False
+        self.reading = trio.Event()
+        self.reading.set()
+        self._send_channel, self._receive_channel = trio.open_memory_channel[bytes](100)
+
+    def feed(self, data: bytes) -> None:
+        self._send_channel.send_nowait(data)
+
+    async def receive_into(self, buffer: memoryview) -> int:
+        data = await self._receive_channel.receive()
+        buffer[: len(data)] = data
+        return len(data)
+
+    async def send(self, parts: Sequence[Part]) -> None:
+        await self.reading.wait()
+        self.sends.append([bytes(part) for part in parts])
+
+    def close(self) -> None:
+        self.closed = True
+
+    @property
+    def sent(self) -> bytes:
+        return b"".join(part for parts in self.sends for part in parts)
+
+
+def frame(body: bytes) -> bytes:
+    return struct.pack(">i", len(body)) + body
+
+
+def echo(frame: memoryview, connection: Connection) -> Reply:
+    return [bytes(frame)]
+
+
+def make_connection(stream: FakeStream, handle: object = echo) -> Connection:
+    return Connection(
+        stream,
+        handle,  # type: ignore[arg-type]
+        listener="PLAINTEXT",
+        max_request_bytes=1000,
+        request_memory=RequestMemory(1 << 30),
+    )
+
+
+async def test_frames_that_arrive_together_are_answered_in_one_send(autojump_clock: MockClock) -> None:
+    """Every whole frame in the buffer is answered before the next wait, and the replies leave together."""
+    stream = FakeStream()
+    stream.feed(frame(b"one") + frame(b"two") + frame(b"three")[:5])
+    stream.feed(frame(b"three")[5:])
+    stream.feed(b"")
+
+    await make_connection(stream).serve()
+
+    assert stream.sends == [[b"one", b"two"], [b"three"]]
+    assert stream.closed
+
+
+async def test_a_parked_request_holds_back_later_replies_and_lets_earlier_ones_go(autojump_clock: MockClock) -> None:
+    """Replies keep the order of their requests, and a finished one does not wait for a parked one behind it."""
+    stream = FakeStream()
+    release = trio.Event()
+
+    async def park() -> Reply:
+        await release.wait()
+        return [b"parked"]
+
+    def handle(frame: memoryview, connection: Connection) -> Reply | Awaitable[Reply]:
+        return park() if bytes(frame) == b"park" else [bytes(frame)]
+
+    stream.feed(frame(b"before") + frame(b"park") + frame(b"after"))
+    stream.feed(b"")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(make_connection(stream, handle).serve)
+        await wait_all_tasks_blocked()
+        assert stream.sent == b"before"
+        release.set()
+
+    assert stream.sent == b"beforeparkedafter"
+
+
+async def test_a_request_without_a_reply_sends_nothing(autojump_clock: MockClock) -> None:
+    """None is no reply at all."""
+    stream = FakeStream()
+    stream.feed(frame(b"x"))
+    stream.feed(b"")
+
+    await make_connection(stream, lambda frame, connection: None).serve()
+
+    assert stream.sends == []
+
+
+async def test_a_violation_closes_the_connection_after_the_replies_before_it(autojump_clock: MockClock) -> None:
+    """What was answered before the peer broke the protocol still reaches it."""
+    stream = FakeStream()
+
+    def handle(frame: memoryview, connection: Connection) -> Reply:
+        if bytes(frame) == b"bad":
+            raise ProtocolViolation("bad")
+        return [bytes(frame)]
+
+    stream.feed(frame(b"good") + frame(b"bad") + frame(b"never"))
+
+    await make_connection(stream, handle).serve()
+
+    assert stream.sent == b"good"
+    assert stream.closed
+
+
+@pytest.mark.parametrize("size", [-1, -(2**31), 1001, 2**31 - 1])
+async def test_a_frame_size_that_cannot_be_closes_the_connection(size: int, autojump_clock: MockClock) -> None:
+    """A negative size and one above the limit end the connection at once."""
+    stream = FakeStream()
+    stream.feed(struct.pack(">i", size) + b"something")
+
+    await make_connection(stream).serve()
+
+    assert stream.closed
+    assert stream.sends == []
+
+
+async def test_a_bug_in_a_handler_is_loud_and_ends_only_its_connection(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An exception that is no answer is logged with its traceback."""
+    stream = FakeStream()
+    stream.feed(frame(b"x"))
+
+    def handle(frame: memoryview, connection: Connection) -> Reply:
+        raise ZeroDivisionError
+
+    await make_connection(stream, handle).serve()
+
+    assert stream.closed
+    assert "ZeroDivisionError" in caplog.text
+
+
+def connections_for_test(**limits: int) -> Connections:
+    return Connections(**{"max_connections": 10, "max_per_address": 10, "max_idle_ms": 1000} | limits)
+
+
+async def test_an_idle_connection_is_closed_and_a_busy_one_is_not(autojump_clock: MockClock) -> None:
+    """A byte now and then is no progress, a parked request is not idleness, a request in time is progress."""
+    connections = connections_for_test()
+    silent, dripping, parked, active = FakeStream(), FakeStream(), FakeStream(), FakeStream()
+
+    async def park() -> Reply:
+        await trio.sleep_forever()
+
+    async with trio.open_nursery() as nursery:
+        for stream in (silent, dripping, active):
+            connections.start(nursery, stream, make_connection)
+        connections.start(nursery, parked, lambda stream: make_connection(stream, lambda *_: park()))
+        parked.feed(frame(b"x"))
+        nursery.start_soon(connections.close_idle_forever)
+        for _ in range(4):
+            dripping.feed(b"\0")
+            active.feed(frame(b"x"))
+            await trio.sleep(0.6)
+        assert (silent.closed, dripping.closed, parked.closed, active.closed) == (True, True, False, False)
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_peer_that_does_not_take_its_replies_is_idle(autojump_clock: MockClock) -> None:
+    """Whoever sends requests and never reads is closed like one who is silent."""
+    connections = connections_for_test()
+    stream = FakeStream()
+    stream.reading = trio.Event()
+    stream.feed(frame(b"x"))
+    async with trio.open_nursery() as nursery:
+        connections.start(nursery, stream, make_connection)
+        nursery.start_soon(connections.close_idle_forever)
+        await trio.sleep(3)
+        assert stream.closed
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("limits", [{"max_connections": 2}, {"max_per_address": 2}])
+async def test_connections_beyond_the_limit_are_refused_until_one_ends(
+    limits: dict[str, int], autojump_clock: MockClock
+) -> None:
+    """The bound holds, and a place that becomes free is given again."""
+    connections = connections_for_test(**limits)
+    first, second, third, fourth = (FakeStream() for _ in range(4))
+    async with trio.open_nursery() as nursery:
+        for stream in (first, second, third):
+            connections.start(nursery, stream, make_connection)
+        assert third.closed
+        first.feed(b"")
+        await wait_all_tasks_blocked()
+        connections.start(nursery, fourth, make_connection)
+        await wait_all_tasks_blocked()
+        assert (second.closed, fourth.closed) == (False, False)
+        nursery.cancel_scope.cancel()
+
+
+async def test_finishing_answers_what_has_arrived_and_cuts_off_what_is_stuck(autojump_clock: MockClock) -> None:
+    """An orderly stop closes quiet connections at once and waits for busy ones, but not for ever."""
+    connections = connections_for_test()
+    quiet, busy, stuck = FakeStream(), FakeStream(), FakeStream()
+
+    async def answer_later() -> Reply:
+        await trio.sleep(0.1)
+        return [b"late"]
+
+    async def never() -> Reply:
+        await trio.sleep_forever()
+
+    async with trio.open_nursery() as nursery:
+        connections.start(nursery, quiet, make_connection)
+        connections.start(nursery, busy, lambda stream: make_connection(stream, lambda *_: answer_later()))
+        connections.start(nursery, stuck, lambda stream: make_connection(stream, lambda *_: never()))
+        busy.feed(frame(b"x"))
+        stuck.feed(frame(b"x"))
+        await wait_all_tasks_blocked()
+        start = trio.current_time()
+        await connections.finish(grace_seconds=0.25)
+        assert trio.current_time() - start == pytest.approx(0.25)
+
+    assert busy.sent == b"late"
+    assert (quiet.closed, busy.closed, stuck.closed) == (True, True, True)

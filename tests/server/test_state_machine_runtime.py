@@ -1,0 +1,154 @@
+"""The runtime appends, then replays, then sets timers, then replies; loading is replaying."""
+
+from collections.abc import Awaitable, Hashable, Iterable, Sequence
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from kpy.protocol.errors import ErrorCode, KafkaError
+from kpy.protocol.messages.heartbeat import HeartbeatResponse
+from kpy.server.clock import TrioClock
+from kpy.server.state_machine_runtime import KeyAndValue, StateMachineRuntime
+from kpy.server.timers import Timers
+from kpy.state_machine import Decision, Record, Reply, ReplyTo, Timer
+
+START_MS = 1_700_000_000_000
+
+
+class FakeJournal:
+    """Keeps records in a list, or fails."""
+
+    def __init__(self, records: Iterable[KeyAndValue] = ()) -> None:
+        self.records = list(records)
+        self.error: KafkaError | None = None
+
+    def append_records(self, records: Sequence[KeyAndValue]) -> None:
+        if self.error:
+            raise self.error
+        self.records += records
+
+    def read_records(self) -> Iterable[KeyAndValue]:
+        return list(self.records)
+
+
+class Counting:
+    """A machine whose state is the number of records replayed; it writes down what it is asked."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.expired: list[tuple[Hashable, int]] = []
+        self.parked: ReplyTo | None = None
+
+    def increment(self, reply_to: ReplyTo) -> Decision:
+        return Decision(records=[Record(None, None)], replies=[Reply(reply_to, heartbeat_response(0))])
+
+    def park(self, reply_to: ReplyTo) -> Decision:
+        self.parked = reply_to
+        return Decision(timers=[Timer("park", 500)])
+
+    def replay(self, record: Record) -> None:
+        self.count += 1
+
+    def expire(self, key: Hashable, *, now_ms: int) -> Decision:
+        self.expired.append((key, now_ms))
+        replies = [Reply(self.parked, heartbeat_response(ErrorCode.REBALANCE_IN_PROGRESS))] if self.parked else []
+        return Decision(records=[Record(None, None)], replies=replies)
+
+    def loaded(self, *, now_ms: int) -> Decision:
+        return Decision(timers=[Timer("loaded", 1000)])
+
+    def encode(self, record: Record) -> KeyAndValue:
+        return None, b"one more"
+
+    def decode(self, key: bytes | None, value: bytes | None) -> Record | None:
+        return Record(None, None) if value == b"one more" else None
+
+
+def heartbeat_response(error: int) -> HeartbeatResponse:
+    return HeartbeatResponse(error_code=error)
+
+
+def error_response(error: KafkaError) -> HeartbeatResponse:
+    return heartbeat_response(error.code)
+
+
+def make_runtime(journal: FakeJournal, timers: Timers | None = None) -> StateMachineRuntime[Counting]:
+    return StateMachineRuntime("test", Counting(), journal, clock=TrioClock(START_MS), timers=timers or Timers())
+
+
+async def test_an_answer_comes_after_the_record_is_appended_and_replayed(autojump_clock: MockClock) -> None:
+    """What is asked is answered at once where the machine does, and by then it is in the journal and in the state."""
+    journal = FakeJournal()
+    runtime = make_runtime(journal)
+
+    answer = runtime.ask(runtime.machine.increment, error_response)
+
+    assert answer == heartbeat_response(0)
+    assert journal.records == [(None, b"one more")]
+    assert runtime.machine.count == 1
+
+
+async def test_a_failed_append_changes_nothing_and_fails_the_replies(autojump_clock: MockClock) -> None:
+    """If the journal refuses, nothing is replayed and the client gets the error."""
+    journal = FakeJournal()
+    journal.error = KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, "the disk is full")
+    runtime = make_runtime(journal)
+
+    answer = runtime.ask(runtime.machine.increment, error_response)
+
+    assert answer == heartbeat_response(ErrorCode.KAFKA_STORAGE_ERROR)
+    assert runtime.machine.count == 0
+
+
+async def test_a_parked_request_is_answered_by_a_timer(autojump_clock: MockClock) -> None:
+    """An awaitable is given for what the machine parks; the expiry's decision answers it."""
+    timers = Timers()
+    runtime = make_runtime(FakeJournal(), timers)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(timers.run)
+        answer = runtime.ask(runtime.machine.park, error_response)
+        assert isinstance(answer, Awaitable)
+        start = trio.current_time()
+        assert await answer == heartbeat_response(ErrorCode.REBALANCE_IN_PROGRESS)
+        assert trio.current_time() - start == pytest.approx(0.5)
+        nursery.cancel_scope.cancel()
+
+    assert [key for key, _ in runtime.machine.expired] == ["park"]
+    assert runtime.machine.expired[0][1] == pytest.approx(TrioClock(START_MS).now_ms(), abs=1)
+    assert runtime.machine.count == 1
+
+
+async def test_loading_replays_the_journal_and_skips_what_is_not_known(autojump_clock: MockClock) -> None:
+    """A machine that loads comes to the state that it had, and then sets its timers."""
+    timers = Timers()
+    runtime = make_runtime(FakeJournal([(None, b"one more"), (b"?", b"from the future"), (None, b"one more")]), timers)
+
+    runtime.load()
+
+    assert runtime.machine.count == 2
+    with trio.move_on_after(2):
+        await timers.run()
+    assert [key for key, _ in runtime.machine.expired] == ["loaded"]
+
+
+async def test_unloading_answers_what_is_parked_and_stops_the_timers(autojump_clock: MockClock) -> None:
+    """A coordinator that goes away sends its clients to look for the next one."""
+    timers = Timers()
+    runtime = make_runtime(FakeJournal(), timers)
+    answers: list[HeartbeatResponse] = []
+
+    async def ask() -> None:
+        answer = runtime.ask(runtime.machine.park, error_response)
+        assert isinstance(answer, Awaitable)
+        answers.append(await answer)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        await wait_all_tasks_blocked()
+        runtime.unload()
+
+    with trio.move_on_after(2):
+        await timers.run()
+    assert answers == [heartbeat_response(ErrorCode.NOT_COORDINATOR)]
+    assert runtime.machine.expired == []
