@@ -24,8 +24,8 @@ _OPTIONS: Mapping[ResourceType, Mapping[str, Option]] = {
 class ConfigRules:
     """The rules for one broker, whose static configuration is `config`."""
 
-    def __init__(self, config: BrokerConfig, *, node_id: int) -> None:
-        self._node_id = node_id
+    def __init__(self, config: BrokerConfig) -> None:
+        self._node_id = config.node_id
         self._config = config
         self._layers = NO_CONFIGS, NO_CONFIGS
 

@@ -50,12 +50,10 @@ class BrokerRegistration:
 class Controller:
     """Decides, and replays what was decided. `new_uuid` and `random` are its only sources of chance."""
 
-    def __init__(
-        self, *, cluster_id: str, node_id: int, config: BrokerConfig, new_uuid: Callable[[], UUID], random: Random
-    ) -> None:
-        self._node_id = node_id
+    def __init__(self, *, cluster_id: str, config: BrokerConfig, new_uuid: Callable[[], UUID], random: Random) -> None:
+        self._node_id = config.node_id
         self._state = ClusterState(cluster_id)
-        self.config_rules = ConfigRules(config, node_id=node_id)
+        self.config_rules = ConfigRules(config)
         self._topic_rules = topics.TopicRules(
             num_partitions=config.num_partitions,
             default_replication_factor=config.default_replication_factor,

@@ -6,6 +6,7 @@ Checks, their order and their error codes are those of Kafka's ControllerApis an
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from random import Random
 from typing import TypeVar
 from uuid import UUID
@@ -144,7 +145,7 @@ def _effective_configs(
             config_source=entry.source,
             is_sensitive=entry.is_sensitive,
         )
-        for entry in topic_entries(configs, rules.configs.broker_config(image))
+        for entry in sorted(topic_entries(configs, rules.configs.broker_config(image)), key=attrgetter("name"))
     ]
 
 
