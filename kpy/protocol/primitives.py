@@ -77,14 +77,36 @@ class PartsOutput:
     """The stream that the interpreted codec writes: like a file, and it takes parts that are not bytes."""
 
     def __init__(self) -> None:
-        self.parts: list[Buffer | Part] = []
+        self._parts: list[Buffer | Part] = []
+        self._bytes = bytearray()
 
     def write(self, data: Buffer) -> int:
-        self.parts.append(data)
+        self._bytes += data
         return len(data)
 
     def write_part(self, part: Buffer | Part) -> None:
-        self.parts.append(part)
+        self._flush()
+        self._parts.append(part)
+
+    def parts(self) -> list[Buffer | Part]:
+        """All that was written. What was written as bytes is one part between others, the first one always."""
+        if self._bytes or not self._parts:
+            self._flush()
+        return self._parts
+
+    def _flush(self) -> None:
+        self._parts.append(bytes(self._bytes))
+        self._bytes.clear()
+
+
+def join_parts(parts: list[Buffer | Part]) -> bytes:
+    """The bytes of parts that are all in memory."""
+    if len(parts) == 1 and isinstance(parts[0], bytes):
+        return parts[0]
+    for part in parts:
+        if not isinstance(part, _BYTES_LIKE):
+            raise EncodeError(f"{part!r} is not in memory: only encode_parts() takes it")
+    return b"".join(parts)  # type: ignore[arg-type]  # as just checked
 
 
 def read_unsigned_varint(buffer: Buffer, position: int) -> tuple[int, int]:
@@ -293,6 +315,7 @@ class NullableStructType(Construct):
     """A struct behind one byte: 1 if it is there, -1 for null. `of()` puts the struct in."""
 
     minimum_size = 1
+    nullable = True
     zero: Any = None
     struct: Construct
 
