@@ -1,0 +1,26 @@
+"""The codecs against bytes that were written by hand from the protocol guide."""
+
+import pytest
+
+from tests.protocol.declarations import REQUESTS, RESPONSES
+from tests.protocol.golden import cluster, configs, group_administration, groups, offsets, records, topics
+from tests.protocol.golden.notation import Golden
+
+ALL = [
+    *(records.GOLDEN + offsets.GOLDEN + groups.GOLDEN + group_administration.GOLDEN),
+    *(cluster.GOLDEN + topics.GOLDEN + configs.GOLDEN),
+]
+
+
+@pytest.mark.parametrize("golden", ALL, ids=lambda golden: f"{type(golden.message).__name__}-v{golden.version}")
+def test_golden_bytes(golden: Golden) -> None:
+    """The message is these bytes, and these bytes are the message."""
+    assert golden.message.encode(golden.version) == golden.encoded
+    decoded, end = type(golden.message).decode_prefix(golden.encoded, golden.version)
+    assert decoded == golden.message
+    assert end == len(golden.encoded)
+
+
+def test_every_api_has_golden_bytes() -> None:
+    """At least one request and one response of every API was written out."""
+    assert {*REQUESTS, *RESPONSES} <= {type(golden.message) for golden in ALL}
