@@ -1,0 +1,65 @@
+# Everything runs in a virtual environment of its own, made from nothing but Python 3.11 or newer.
+#
+#   make serve                  a broker on localhost:9092   (make serve ARGS="--port 9093 --data-dir data")
+#   make test                   linters, types and all tests
+#   make interop                real clients on kpy, on disk and in memory, and on Apache Kafka
+#   make interop-kpy            real clients on kpy alone    (make interop-kpy ARGS="-k consumer")
+#   make bench                  kpy and Apache Kafka compared, as a table
+#   make lint, make format      what `make test` begins with; what mends most of it
+#   make clean                  back to the clone
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+ARGS ?=
+
+.PHONY: serve test lint format interop interop-kpy interop-kpy-memory interop-kafka bench clean
+
+serve: $(VENV)/.serve
+	$(BIN)/kpy serve $(ARGS)
+
+test: lint
+	$(BIN)/pytest $(ARGS)
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+interop: interop-kpy interop-kpy-memory interop-kafka
+
+interop-kpy: $(VENV)/.interop
+	$(BIN)/pytest interop_tests $(ARGS)
+
+interop-kpy-memory: $(VENV)/.interop
+	$(BIN)/pytest interop_tests --storage memory $(ARGS)
+
+interop-kafka: $(VENV)/.interop
+	$(BIN)/pytest interop_tests --broker kafka $(ARGS)
+
+bench: $(VENV)/.interop
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("kpy needs Python 3.11 or newer; set PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.serve: pyproject.toml | $(BIN)/python
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[test]'
+	@touch $@ $(VENV)/.serve
+
+$(VENV)/.interop: pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[test,interop]'
+	@touch $@ $(VENV)/.test $(VENV)/.serve
