@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from kpy.cluster.image import NO_CONFIGS, ClusterImage, Resource, ResourceType
 from kpy.cluster.topic_names import check as check_topic_name
 from kpy.config import BrokerConfig, ConfigError, ConfigType, TopicConfig
+from kpy.config.client_metrics import MAX_INTERVAL_MS, MIN_INTERVAL_MS, ClientMetricsConfig
 from kpy.config.options import Option, UpdateMode
 from kpy.protocol.errors import ErrorCode, KafkaError
 
@@ -18,6 +19,7 @@ MAX_VALUE_LENGTH = 2**15 - 1
 _OPTIONS: Mapping[ResourceType, Mapping[str, Option]] = {
     ResourceType.TOPIC: TopicConfig.options,
     ResourceType.BROKER: BrokerConfig.options,
+    ResourceType.CLIENT_METRICS: ClientMetricsConfig.options,
 }
 
 
@@ -81,8 +83,10 @@ class ConfigRules:
                 raise _invalid(str(error)) from None
         elif kind is ResourceType.BROKER:
             self._check_broker(image, name, configs)
+        elif kind is ResourceType.CLIENT_METRICS:
+            _check_client_metrics(name, configs)
         else:
-            raise _refused(f"configs of resource type {kind.name} are not kept")
+            raise _refused(f"Configs of resource type {kind.name} are not kept yet.")
 
     def _check_broker(self, image: ClusterImage, name: str, configs: Mapping[str, str]) -> None:
         """As DynamicBrokerConfig.validateConfigs. A name that is nobody's may be set: it may be a plug-in's."""
@@ -112,6 +116,24 @@ class ConfigRules:
             raise _refused(f"Node id must be an integer, but it is: {name}") from None
         if number != self._node_id:
             raise _refused(f"Unexpected broker id, expected {self._node_id}, but received {name}")
+
+
+def _check_client_metrics(name: str, configs: Mapping[str, str]) -> None:
+    """As ClientMetricsConfigs.validate."""
+    if not name:
+        raise _refused("Subscription name can't be empty")
+    for key in configs:
+        if key not in ClientMetricsConfig.options:
+            raise _refused(f"Unknown client metrics configuration: {key}")
+    try:
+        config = ClientMetricsConfig(configs)
+    except ConfigError as error:
+        raise _invalid(str(error)) from None
+    if not config.interval_is_allowed:
+        raise _refused(
+            f"Invalid value {config.interval_ms} for interval.ms, interval must be between "
+            f"{MIN_INTERVAL_MS} and {MAX_INTERVAL_MS} (1 hour)"
+        )
 
 
 def _invalid(message: str) -> KafkaError:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from kpy.cluster.image import ResourceType
 from kpy.cluster.topic_names import check
+from kpy.config.client_metrics import client_metrics_entries
 from kpy.config.describe import (
     ConfigEntry,
     ConfigSource,
@@ -92,6 +93,10 @@ def _entries(kind: ResourceType, name: str, services: Services) -> Iterable[Conf
         if name not in image.topics:
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         return topic_entries(image.config(kind, name), services.config)
+    if kind is ResourceType.CLIENT_METRICS:
+        if not name:
+            raise KafkaError(ErrorCode.INVALID_REQUEST, "Client metrics subscription name must not be empty")
+        return client_metrics_entries(image.config(kind, name))
     if kind is not ResourceType.BROKER:
         raise KafkaError(ErrorCode.INVALID_REQUEST, f"Unsupported resource type: {kind.name}")
     if not name:
