@@ -29,6 +29,7 @@ from kpy.server.cluster_metadata import ClusterMetadata
 from kpy.server.connection import Connection
 from kpy.server.connections import Connections
 from kpy.server.dispatch import Dispatcher
+from kpy.server.fetch_sessions import FetchSessions
 from kpy.server.groups import Groups
 from kpy.server.handlers import all_handlers
 from kpy.server.memory import RequestMemory
@@ -126,7 +127,17 @@ class Broker:
             random_source=self._random,
             create_offsets_topic=lambda: _create_internal_topic(cluster, CONSUMER_OFFSETS, config),
         )
-        self.services = Services(config=config, clock=clock, cluster=cluster, partitions=partitions, groups=groups)
+        fetch_sessions = FetchSessions(
+            slots=config.max_incremental_fetch_session_cache_slots, random_source=self._random
+        )
+        self.services = Services(
+            config=config,
+            clock=clock,
+            cluster=cluster,
+            partitions=partitions,
+            groups=groups,
+            fetch_sessions=fetch_sessions,
+        )
         cluster.follow(self._image_changed)
         cluster.load()
 

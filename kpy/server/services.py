@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from kpy.config import BrokerConfig
 from kpy.server.clock import Clock
 from kpy.server.cluster_metadata import ClusterMetadata
+from kpy.server.fetch_sessions import FetchSessions
 from kpy.server.groups import Groups
 from kpy.server.partitions import Partitions
 
@@ -18,4 +19,5 @@ class Services:
     cluster: ClusterMetadata
     partitions: Partitions
     groups: Groups
+    fetch_sessions: FetchSessions
     stopping: bool = False

@@ -1,126 +1,183 @@
 """Fetch: read batches from partitions, holding the request until there is enough or its time is up.
 
-Follows ReplicaManager.readFromLog and DelayedFetch. A partition's records are ranges of its segment files, which go
-out without passing through here. The limits are soft by one batch: the first partition that has any always gives a
-whole one (KIP-74). No fetch session is ever made: session id 0 in every answer tells the client to name all
-partitions each time (KIP-227).
+Follows KafkaApis.handleFetchRequest, ReplicaManager.readFromLog and DelayedFetch. A partition's records are ranges of
+its segment files, which go out without passing through here. The limits are soft by one batch: the first partition
+that has any always gives a whole one (KIP-74). Sessions are in `kpy.server.fetch_sessions` (KIP-227).
 """
 
 from collections.abc import Awaitable
+from dataclasses import dataclass
 
 import trio
 
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.protocol.messages.fetch import (
+    EpochEndOffset,
     FetchableTopicResponse,
     FetchPartition,
     FetchRequest,
     FetchResponse,
     FetchTopic,
+    LeaderIdAndEpoch,
     PartitionData,
 )
 from kpy.server.context import RequestContext
+from kpy.server.fetch_sessions import TOPIC_IDS_SINCE, FetchSession
 from kpy.server.handlers import handles
 from kpy.server.partitions import Partition
 from kpy.server.waiters import Waiter
 
-TOPIC_IDS_SINCE = 13
+REPLICA_STATE_SINCE = 15
+CURRENT_LEADER_SINCE = 16
 READ_COMMITTED = 1
-ERRORS_WITHOUT_A_PARTITION = {ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID}
-SESSIONLESS_EPOCH, NEW_SESSION_EPOCH = -1, 0
 
 
 @handles(FetchRequest)
 def fetch(request: FetchRequest, context: RequestContext) -> FetchResponse | Awaitable[FetchResponse]:
     """Answer at once where Kafka would: enough bytes, an error, no patience, or nothing asked for."""
-    refusal = _session_error(request)
-    if refusal is not None:
-        return FetchResponse(error_code=refusal, responses=[])
-    attempt = _Attempt(request, context)
-    response = attempt.read()
-    if attempt.size_bytes >= request.min_bytes or attempt.failed or request.max_wait_ms <= 0 or not request.topics:
-        return response
-    return _wait(attempt, request.max_wait_ms / 1000)
+    now = trio.current_time()
+    sessions = context.services.fetch_sessions
+    try:
+        session = sessions.resume(request, context.version, now)
+    except KafkaError as error:
+        return FetchResponse(error_code=error.code, responses=[])
+    topics = request.topics if session is None else session.topics()
+    reading = _Reading(request, context, topics)
+    reading.read()
+    if reading.size_bytes >= request.min_bytes or reading.failed or request.max_wait_ms <= 0 or not reading.watched:
+        return _respond(reading, session)
+    return _wait(reading, session, now + request.max_wait_ms / 1000)
 
 
-def _session_error(request: FetchRequest) -> ErrorCode | None:
-    """No session exists here, so a request inside one names one that is unknown."""
-    if request.session_epoch in (SESSIONLESS_EPOCH, NEW_SESSION_EPOCH):
-        return None
-    return ErrorCode.FETCH_SESSION_ID_NOT_FOUND if request.session_id else ErrorCode.INVALID_FETCH_SESSION_EPOCH
-
-
-async def _wait(attempt: "_Attempt", patience_seconds: float) -> FetchResponse:
+async def _wait(reading: "_Reading", session: FetchSession | None, deadline: float) -> FetchResponse:
     """Read again when enough has been appended or a partition changed; answer whatever is there in the end."""
-    deadline = trio.current_time() + patience_seconds
     while True:
-        waiter = Waiter(attempt.request.min_bytes - attempt.size_bytes)
-        for partition in attempt.watched:
+        waiter = Waiter(reading.request.min_bytes - reading.size_bytes)
+        watched = reading.watched
+        for partition in watched:
             partition.waiters.add(waiter)
         try:
             with trio.move_on_at(deadline) as patience:
                 await waiter.woken.wait()
         finally:
-            for partition in attempt.watched:
+            for partition in watched:
                 partition.waiters.discard(waiter)
-        response = attempt.read()
-        enough = attempt.size_bytes >= attempt.request.min_bytes
-        if enough or attempt.failed or patience.cancelled_caught or attempt.context.services.stopping:
-            return response
+        reading.read()
+        enough = reading.size_bytes >= reading.request.min_bytes
+        if enough or reading.failed or patience.cancelled_caught or reading.context.services.stopping:
+            return _respond(reading, session)
 
 
-class _Attempt:
-    """One reading of everything that a request names."""
+def _respond(reading: "_Reading", session: FetchSession | None) -> FetchResponse:
+    """All that was read; in a session that went on, only what is new."""
+    request, context = reading.request, reading.context
+    answers = reading.answers
+    if session is None:
+        session = context.services.fetch_sessions.open(request, context.version, trio.current_time())
+        if session is not None:
+            for topic in answers:
+                session.select_news((topic.topic, topic.topic_id), topic.partitions)
+    else:
+        for topic in answers:
+            topic.partitions = session.select_news((topic.topic, topic.topic_id), topic.partitions)
+        answers = [topic for topic in answers if topic.partitions]
+    return FetchResponse(session_id=0 if session is None else session.session_id, responses=answers)
 
-    def __init__(self, request: FetchRequest, context: RequestContext) -> None:
+
+@dataclass(frozen=True, slots=True)
+class _Topic:
+    """A topic of the request with what its name or id stands for; `missing` are partitions that do not exist."""
+
+    asked: FetchTopic
+    name: str
+    refusal: ErrorCode | None
+    missing: frozenset[int]
+
+
+class _Reading:
+    """Everything that a request names, read as often as it takes.
+
+    What does not exist when the request arrives is answered so but does not end a wait, as in Kafka; what fails or
+    disappears later does.
+    """
+
+    def __init__(self, request: FetchRequest, context: RequestContext, topics: list[FetchTopic]) -> None:
         self.request = request
         self.context = context
         self.size_bytes = 0
         self.failed = False
         self.watched: list[Partition] = []
+        self.answers: list[FetchableTopicResponse] = []
         self._partitions = context.services.partitions
         self._committed_only = request.isolation_level == READ_COMMITTED
+        self._replica_id = (
+            request.replica_state.replica_id if context.version >= REPLICA_STATE_SINCE else request.replica_id
+        )
         self._left_bytes = 0
+        self._topics = [self._resolve(topic) for topic in topics]
 
-    def read(self) -> FetchResponse:
+    def read(self) -> None:
+        """Fill `answers` and what is told of them beside."""
         self.size_bytes = 0
         self.failed = False
         self.watched = []
         self._left_bytes = min(self.request.max_bytes, self.context.services.config.fetch_max_bytes)
-        return FetchResponse(responses=[self._read_topic(topic) for topic in self.request.topics])
+        self.answers = [self._read_topic(topic) for topic in self._topics]
 
-    def _read_topic(self, topic: FetchTopic) -> FetchableTopicResponse:
-        name = topic.topic
-        refusal = None
+    def _resolve(self, asked: FetchTopic) -> _Topic:
+        image = self._partitions.image
         if self.context.version >= TOPIC_IDS_SINCE:
-            try:
-                name = self._partitions.topic_name(topic.topic_id)
-            except KafkaError as error:
-                refusal = error
-        return FetchableTopicResponse(
-            topic=topic.topic,
-            topic_id=topic.topic_id,
-            partitions=[
-                self._refuse(asked, refusal) if refusal else self._read_partition(name, asked)
-                for asked in topic.partitions
-            ],
-        )
+            topic = image.topic_by_id(asked.topic_id)
+            refusal = ErrorCode.UNKNOWN_TOPIC_ID
+        else:
+            topic = image.topic(asked.topic)
+            refusal = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        if topic is None:
+            return _Topic(asked, asked.topic, refusal, frozenset())
+        count = len(topic.partitions)
+        missing = frozenset(p.partition for p in asked.partitions if not 0 <= p.partition < count)
+        return _Topic(asked, topic.name, None, missing)
+
+    def _read_topic(self, topic: _Topic) -> FetchableTopicResponse:
+        answers = []
+        for asked in topic.asked.partitions:
+            if topic.refusal is not None or asked.partition in topic.missing:
+                data = _refuse(asked, topic.refusal or ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+                data.aborted_transactions = []
+            else:
+                data = self._read_partition(topic.name, asked)
+            answers.append(data)
+        return FetchableTopicResponse(topic=topic.asked.topic, topic_id=topic.asked.topic_id, partitions=answers)
 
     def _read_partition(self, topic: str, asked: FetchPartition) -> PartitionData:
         try:
             partition = self._partitions.find(topic, asked.partition)
-            partition.check_leader_epoch(asked.current_leader_epoch)
-            data = partition.read(
-                asked.fetch_offset,
-                min(asked.partition_max_bytes, self._left_bytes),
-                committed_only=self._committed_only,
-                at_least_one=self.size_bytes == 0,
-            )
+            if self._replica_id >= 0:
+                return self._refer_to_leader(topic, asked)
+            if asked.partition_max_bytes < 0 or self.request.max_bytes < 0:
+                raise KafkaError(ErrorCode.INVALID_FETCH_SIZE, f"{asked.partition_max_bytes} bytes")
+            partition.check_leader_epoch(max(asked.current_leader_epoch, -1))
+            if asked.last_fetched_epoch >= 0:
+                epoch, end_offset = partition.end_offset_for_epoch(asked.last_fetched_epoch)
+                if epoch < 0:
+                    raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE, f"epoch {asked.last_fetched_epoch} is not known")
+                if epoch < asked.last_fetched_epoch or end_offset < asked.fetch_offset:
+                    return self._diverging(partition, asked, EpochEndOffset(epoch=epoch, end_offset=end_offset))
+            return self._read_records(partition, asked)
         except KafkaError as error:
-            return self._refuse(asked, error)
+            self.failed = True
+            return _refuse(asked, error.code)
+
+    def _read_records(self, partition: Partition, asked: FetchPartition) -> PartitionData:
+        read = partition.read(
+            asked.fetch_offset,
+            min(asked.partition_max_bytes, self._left_bytes),
+            committed_only=self._committed_only,
+            at_least_one=self.size_bytes == 0,
+        )
         self.watched.append(partition)
-        self.size_bytes += data.size_bytes
-        self._left_bytes -= data.size_bytes
+        self.size_bytes += read.size_bytes
+        self._left_bytes = max(self._left_bytes - read.size_bytes, 0)
         return PartitionData(
             partition_index=asked.partition,
             error_code=0,
@@ -128,15 +185,38 @@ class _Attempt:
             last_stable_offset=partition.last_stable_offset,
             log_start_offset=partition.log.log_start_offset,
             aborted_transactions=[] if self._committed_only else None,
-            records=data.parts,
+            records=read.parts,
         )
 
-    def _refuse(self, asked: FetchPartition, error: KafkaError) -> PartitionData:
+    def _diverging(self, partition: Partition, asked: FetchPartition, diverging: EpochEndOffset) -> PartitionData:
+        """The client's log and this one went different ways: no records, but where they parted (KIP-595)."""
         self.failed = True
         return PartitionData(
             partition_index=asked.partition,
-            error_code=error.code,
-            high_watermark=-1,
-            aborted_transactions=[] if error.code in ERRORS_WITHOUT_A_PARTITION else None,
+            error_code=0,
+            high_watermark=partition.high_watermark,
+            last_stable_offset=partition.last_stable_offset,
+            log_start_offset=partition.log.log_start_offset,
+            diverging_epoch=diverging,
+            aborted_transactions=None,
             records=b"",
         )
+
+    def _refer_to_leader(self, topic: str, asked: FetchPartition) -> PartitionData:
+        """There are no followers, so whoever says that it is one asks the wrong broker."""
+        self.failed = True
+        data = _refuse(asked, ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        known = self._partitions.image.partition(topic, asked.partition)
+        if known is not None and self.context.version >= CURRENT_LEADER_SINCE:
+            data.current_leader = LeaderIdAndEpoch(leader_id=known.leader, leader_epoch=known.leader_epoch)
+        return data
+
+
+def _refuse(asked: FetchPartition, error: ErrorCode) -> PartitionData:
+    return PartitionData(
+        partition_index=asked.partition,
+        error_code=error,
+        high_watermark=-1,
+        aborted_transactions=None,
+        records=b"",
+    )

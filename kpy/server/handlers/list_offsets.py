@@ -87,7 +87,8 @@ def _find(partition: Partition, timestamp: int, isolation_level: int) -> tuple[i
     if timestamp == LATEST:
         return -1, end, partition.leader_epoch
     if timestamp in (EARLIEST, EARLIEST_LOCAL):
-        return -1, log.log_start_offset, log.epoch_of(log.log_start_offset)
+        epoch = log.epoch_of(log.log_start_offset)
+        return -1, log.log_start_offset, partition.leader_epoch if epoch == -1 else epoch
     if timestamp in (LATEST_TIERED, EARLIEST_PENDING_UPLOAD):
         return NOT_FOUND
     found = log.max_timestamp() if timestamp == MAX_TIMESTAMP else log.offset_for_timestamp(timestamp)
