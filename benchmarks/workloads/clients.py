@@ -31,10 +31,10 @@ def producer(broker: RunningBroker, **settings: str | int) -> Producer:
 
 
 @contextmanager
-def consumer(broker: RunningBroker, group_id: str) -> Iterator[Consumer]:
+def consumer(broker: RunningBroker, group_id: str, **settings: str | int) -> Iterator[Consumer]:
     """A consumer that starts at the beginning and commits nothing."""
-    own: dict[str, str | bool] = {"group_id": group_id, "auto_offset_reset": "earliest", "enable_auto_commit": False}
-    opened = Consumer(_configuration(broker, own))
+    own = {"group_id": group_id, "auto_offset_reset": "earliest", "enable_auto_commit": "false"}
+    opened = Consumer(_configuration(broker, {**own, **settings}))
     try:
         yield opened
     finally:
