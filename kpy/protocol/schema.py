@@ -142,7 +142,6 @@ class Message(metaclass=MessageMeta):
     __slots__ = ("unknown_tagged_fields",)
 
     fields: ClassVar[tuple[Field, ...]]
-    unknown_tagged_fields: Mapping[int, bytes]
 
     def __init__(self, **values: Any) -> None:
         if INTERPRETED:
@@ -163,7 +162,7 @@ class Message(metaclass=MessageMeta):
                 setattr(self, declared.name, declared.default_value())
         if values:
             raise TypeError(f"{type(self).__name__}() has no {', '.join(values)}")
-        self.unknown_tagged_fields = NO_TAGGED_FIELDS
+        self.unknown_tagged_fields: Mapping[int, bytes] = NO_TAGGED_FIELDS  # declared here, so that it is no argument
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Message) or self.fields is not other.fields:

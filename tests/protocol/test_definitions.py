@@ -16,6 +16,7 @@ from construct import Construct, Flag, Float64b, Int8sb, Int16sb, Int16ub, Int32
 
 from interop_tests.oracle.libraries import KAFKA_VERSION, libraries_directory
 from kpy.protocol import group_records, metadata_records
+from kpy.protocol.fields import NO_VERSIONS, VersionRange
 from kpy.protocol.primitives import (
     ZERO_UUID,
     ArrayType,
@@ -25,7 +26,7 @@ from kpy.protocol.primitives import (
     TextType,
     UuidType,
 )
-from kpy.protocol.schema import NO_VERSIONS, Data, Field, MessageMeta, Request, Response, StructType, VersionRange
+from kpy.protocol.schema import Data, Field, MessageMeta, Request, Response, StructType
 from tests.protocol.declarations import (
     DECLARATIONS,
     EMBEDDED,
@@ -133,7 +134,7 @@ def type_name(construct: Construct) -> str:
     if isinstance(construct, NullableStructType):
         return type_name(construct.struct)
     if isinstance(construct, StructType):
-        return construct.message.__name__
+        return str(construct.message.__name__)
     return LENGTH_TYPES[type(construct)]
 
 
