@@ -96,6 +96,9 @@ class BrokerConfig(Options):
     )
     connections_max_idle_ms: int = long(600000, at_least(1), "after how long a connection without progress is closed")
     fetch_max_bytes: int = integer(57671680, at_least(1024), "the most that one fetch is answered with")
+    max_incremental_fetch_session_cache_slots: int = integer(
+        1000, at_least(0), "fetch sessions that are kept (KIP-227)"
+    )
     max_request_partition_size_limit: int = integer(
         2000, at_least(1), "the most partitions that DescribeTopicPartitions answers with at once"
     )

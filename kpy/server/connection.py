@@ -127,7 +127,7 @@ class Connection:
                     self.waiting_on_broker = False
                     self._made_progress()
                 if reply is not None:
-                    ready += reply  # type: ignore[arg-type]  # as above
+                    ready += reply
                 self._since_checkpoint += 1
                 if self._since_checkpoint >= REQUESTS_BETWEEN_CHECKPOINTS or len(ready) >= REPLY_PARTS_GATHERED_MAX:
                     self._since_checkpoint = 0

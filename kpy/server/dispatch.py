@@ -7,6 +7,7 @@ exception is ApiVersions, whose unknown versions get an answer in version 0, so 
 import logging
 import struct
 from collections.abc import Awaitable, Mapping
+from typing import cast
 
 import trio
 
@@ -18,6 +19,7 @@ from kpy.server.connection import Connection, ProtocolViolation, Reply
 from kpy.server.context import RequestContext
 from kpy.server.handlers import Answer, Handler
 from kpy.server.handlers.api_versions import unsupported_version_response
+from kpy.server.network import Part
 from kpy.server.services import Services
 from kpy.storage.files import FileRange
 
@@ -82,11 +84,12 @@ class Dispatcher:
             logger.debug("%s v%d from %s: %.3f ms", route.name, route.version, header.client_id, elapsed_ms)
         if answer is None:
             return None
-        parts = answer.encode_parts(route.version)
+        parts = cast("list[Part]", answer.encode_parts(route.version))  # the handlers put nothing else in
         head = route.response_head
-        size_bytes = head.size - 4 + sum(part.size_bytes if type(part) is FileRange else len(part) for part in parts)
-        parts[0] = head.pack(size_bytes, header.correlation_id) + parts[0]
-        return parts
+        size_bytes = (
+            head.size - 4 + sum(part.size_bytes if isinstance(part, FileRange) else len(part) for part in parts)
+        )
+        return [head.pack(head.size - 4 + size_bytes, header.correlation_id), *parts]
 
     def _find_route(self, frame: memoryview) -> Route | None:
         """The route of a key and version seen for the first time; None for ApiVersions at an unknown version."""

@@ -12,6 +12,7 @@ import trio
 from kpy.cluster.image import Changes
 from kpy.cluster.topic_names import CONSUMER_OFFSETS
 from kpy.config import BrokerConfig
+from kpy.groups.config import GroupConfig
 from kpy.groups.coordinator import GroupCoordinator
 from kpy.groups.partitioning import partition_for
 from kpy.server.clock import Clock
@@ -63,7 +64,7 @@ class Groups:
     def image_changed(self, changes: Changes) -> None:
         """Forget the offsets of deleted topics."""
         if changes.deleted:
-            deleted = [topic.name for topic in changes.deleted]
+            deleted = {topic.name: topic.topic_id for topic in changes.deleted}
             for runtime in self._runtimes.values():
                 runtime.execute(runtime.machine.topics_deleted(deleted))
 
@@ -85,10 +86,11 @@ class Groups:
         if runtime is None:
             runtime = self._runtimes[index] = StateMachineRuntime(
                 f"group coordinator {index}",
-                GroupCoordinator(self._config, self._random),
+                GroupCoordinator(GroupConfig.of(self._config), self._random),
                 self._partitions.find(CONSUMER_OFFSETS, index),
                 clock=self._clock,
                 timers=self._timers,
             )
             runtime.load()
+            runtime.execute(runtime.machine.forget_missing_topics(self._partitions.image))
         return runtime

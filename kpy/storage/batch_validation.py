@@ -62,8 +62,8 @@ class ValidBatch(NamedTuple):
     max_timestamp: int
 
 
-def check_produced(records: Buffer | None, version: int) -> None:
-    """The checks that a Produce request of that version has to pass before any log is asked."""
+def check_produced(records: Buffer | None, version: int) -> Buffer:
+    """The records, after the checks that a Produce request of that version has to pass before any log is asked."""
     size = _batch_size(records, 0) if records is not None else None
     if records is None or size is None:
         raise KafkaError(ErrorCode.INVALID_RECORD, "there is no record batch")
@@ -73,6 +73,7 @@ def check_produced(records: Buffer | None, version: int) -> None:
         raise KafkaError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, "zstd takes Produce 7 or later")
     if size != len(records) and _batch_size(records, size) is not None:
         raise KafkaError(ErrorCode.INVALID_RECORD, "there is more than one record batch")
+    return records
 
 
 def is_transactional(records: Buffer) -> bool:

@@ -40,9 +40,13 @@ def incremental_alter_configs(
 
 
 def _is_sole_logger(resource: AlterConfigsResource, request: IncrementalAlterConfigsRequest) -> bool:
-    return resource.resource_type == ResourceType.BROKER_LOGGER and 1 == sum(
-        other.resource_type == resource.resource_type and other.resource_name == resource.resource_name
-        for other in request.resources
+    return (
+        resource.resource_type == ResourceType.BROKER_LOGGER
+        and sum(
+            other.resource_type == resource.resource_type and other.resource_name == resource.resource_name
+            for other in request.resources
+        )
+        == 1
     )
 
 

@@ -6,7 +6,10 @@ and acks=all are answered alike, and at once. acks=0 has no answer: an error the
 that the client can notice.
 """
 
+from typing import cast
+
 from kpy.cluster.topic_names import is_internal
+from kpy.protocol.crc import Buffer
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.protocol.messages.produce import (
     BatchIndexAndErrorMessage,
@@ -54,8 +57,8 @@ def _append_topic(topic: TopicProduceData, request: ProduceRequest, context: Req
             name = topic.name
             if context.version >= TOPIC_IDS_SINCE:
                 name = context.services.partitions.topic_name(topic.topic_id)
-            _check(name, data, request, context.version)
-            response = _append(name, data, context)
+            records = _checked(name, data, request, context.version)
+            response = _append(name, data.index, records, context)
         except KafkaError as error:
             response = _refuse(data.index, error)
             if error.code is ErrorCode.CORRUPT_MESSAGE:
@@ -64,25 +67,26 @@ def _append_topic(topic: TopicProduceData, request: ProduceRequest, context: Req
     return TopicProduceResponse(name=topic.name, topic_id=topic.topic_id, partition_responses=responses)
 
 
-def _check(topic: str, data: PartitionProduceData, request: ProduceRequest, version: int) -> None:
-    """What is checked before any log is asked (KafkaApis.handleProduceRequest)."""
+def _checked(topic: str, data: PartitionProduceData, request: ProduceRequest, version: int) -> Buffer:
+    """The records, after what is checked before any log is asked (KafkaApis.handleProduceRequest)."""
     if request.acks not in (NO_ANSWER, LEADER, ALL):
         raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
-    check_produced(data.records, version)
+    records = check_produced(cast("Buffer | None", data.records), version)
     if is_internal(topic):
         raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"{topic} is internal")
-    if request.transactional_id is None and is_transactional(data.records):
+    if request.transactional_id is None and is_transactional(records):
         raise KafkaError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "a transactional batch without its id")
+    return records
 
 
-def _append(topic: str, data: PartitionProduceData, context: RequestContext) -> PartitionProduceResponse:
-    partition = context.services.partitions.find(topic, data.index)
+def _append(topic: str, index: int, records: Buffer, context: RequestContext) -> PartitionProduceResponse:
+    partition = context.services.partitions.find(topic, index)
     try:
-        result = partition.append(data.records)
+        result = partition.append(records)
     except KafkaError as error:
-        return _refuse(data.index, error, partition.log.log_start_offset)
+        return _refuse(index, error, partition.log.log_start_offset)
     return PartitionProduceResponse(
-        index=data.index,
+        index=index,
         error_code=0,
         base_offset=result.base_offset,
         log_append_time_ms=result.log_append_time_ms,
