@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from kpy.protocol.errors import DecodeError
 from kpy.protocol.framing import FrameReader
+from kpy.protocol.messages.api_versions import ApiVersionsResponse
 from kpy.protocol.messages.headers import RequestHeader, ResponseHeader
 from kpy.protocol.schema import Data, Request, Response
 from tests.protocol.declarations import DECLARATIONS, REQUESTS, RESPONSES, every_version, name_of
@@ -53,6 +54,14 @@ def test_frames_a_byte_at_a_time(declaration: type[Request] | type[Response], ve
     read_header, position = header_type.decode_prefix(frame, declaration.header_version(version))
     assert read_header == header
     assert declaration.decode_prefix(frame, version, position) == (message, len(frame))
+
+
+@pytest.mark.parametrize(("declaration", "version"), list(every_version([*REQUESTS, *RESPONSES])), ids=name_of)
+def test_header_versions(declaration: type[Request] | type[Response], version: int) -> None:
+    """A flexible message has a flexible header, but for the ApiVersions response, whose header is always plain."""
+    flexible = version >= declaration.flexible_since and declaration is not ApiVersionsResponse
+    plain = 1 if issubclass(declaration, Request) else 0
+    assert declaration.header_version(version) == plain + flexible
 
 
 @pytest.mark.parametrize("declaration", DECLARATIONS, ids=name_of)

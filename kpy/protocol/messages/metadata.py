@@ -17,7 +17,7 @@ class MetadataRequest(Request, api=ApiKey.METADATA, versions="0-13", flexible="9
 
     - 1: null topics mean all and none means none; in version 0, none means all (KIP-4)
     - 2, 3: as 1
-    - 4: allow_auto_topic_creation (KIP-117)
+    - 4: allow_auto_topic_creation (KAFKA-5291)
     - 5, 6, 7: as 4
     - 8: include_cluster_authorized_operations, include_topic_authorized_operations (KIP-430)
     - 9: flexible (KIP-482)

@@ -24,7 +24,7 @@ class OffsetForLeaderEpochRequest(Request, api=ApiKey.OFFSET_FOR_LEADER_EPOCH, v
     """Versions (0 and 1 left Kafka with 4.0, KIP-896):
 
     - 2: current_leader_epoch (KIP-320)
-    - 3: replica_id
+    - 3: replica_id (KIP-392)
     - 4: flexible (KIP-482)
     """
 

@@ -89,7 +89,7 @@ class ProduceResponse(Response, api=ApiKey.PRODUCE, versions="3-13", flexible="9
     """Versions:
 
     - 4: as 3; KAFKA_STORAGE_ERROR (KIP-112)
-    - 5: log_start_offset (KIP-192)
+    - 5: log_start_offset (KAFKA-5793)
     - 6: as 5; sent before the broker throttles (KIP-219)
     - 7: as 5
     - 8: record_errors, error_message (KIP-467)
