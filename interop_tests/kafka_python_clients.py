@@ -23,7 +23,10 @@ class Clients:
 
     def consumer(self, *topics: str, **settings: object) -> KafkaConsumer:
         settings = {"auto_offset_reset": "earliest", "group_id": None, **settings}
-        return self._stack.enter_context(closing(KafkaConsumer(*topics, bootstrap_servers=self.bootstrap, **settings)))
+        consumer = KafkaConsumer(*topics, bootstrap_servers=self.bootstrap, **settings)
+        # A LeaveGroup behind a JoinGroup that waits for a member which nobody polls any more would wait for ever.
+        self._stack.callback(consumer.close, timeout_ms=1000)
+        return consumer
 
     @property
     def admin(self) -> KafkaAdminClient:
