@@ -4,7 +4,11 @@ A setting of one of these is answered with a warning. One that guards something,
 it relies on it, and kpy without it would stand open.
 """
 
+import re
 from collections.abc import Callable
+
+# Also as a listener's own, `listener.name.<listener>[.<mechanism>].sasl.<...>`.
+SECURITY = re.compile(r"^(listener\.name\..+\.)?(sasl|ssl)\.")
 
 NAMES = frozenset(
     """
@@ -47,16 +51,15 @@ kafka.metrics.reporters leader.imbalance.check.interval.seconds log.cleaner.back
 log.cleaner.dedupe.buffer.size log.cleaner.enable log.cleaner.io.buffer.load.factor log.cleaner.io.buffer.size
 log.cleaner.io.max.bytes.per.second log.cleaner.threads log.dir.failure.timeout.ms
 log.flush.offset.checkpoint.interval.ms log.flush.start.offset.checkpoint.interval.ms log.initial.task.delay.ms
-log.retention.check.interval.ms max.connection.creation.rate max.connections.per.ip.overrides
-max.incremental.fetch.session.cache.slots metadata.log.dir metadata.log.max.record.bytes.between.snapshots
-metadata.log.max.snapshot.interval.ms metadata.log.segment.bytes metadata.log.segment.ms
-metadata.max.idle.interval.ms metadata.max.retention.bytes metadata.max.retention.ms metric.reporters
-metrics.num.samples metrics.recording.level metrics.sample.window.ms num.io.threads num.network.threads
-num.recovery.threads.per.data.dir num.replica.alter.log.dirs.threads num.replica.fetchers offsets.commit.timeout.ms
-offsets.load.buffer.size offsets.topic.compression.codec principal.builder.class process.roles
-producer.id.expiration.check.interval.ms producer.id.expiration.ms producer.purgatory.purge.interval.requests
-queued.max.requests quota.window.num quota.window.size.seconds remote.fetch.max.wait.ms
-remote.list.offsets.request.timeout.ms remote.log.index.file.cache.total.size.bytes
+log.retention.check.interval.ms max.connection.creation.rate max.connections.per.ip.overrides metadata.log.dir
+metadata.log.max.record.bytes.between.snapshots metadata.log.max.snapshot.interval.ms metadata.log.segment.bytes
+metadata.log.segment.ms metadata.max.idle.interval.ms metadata.max.retention.bytes metadata.max.retention.ms
+metric.reporters metrics.num.samples metrics.recording.level metrics.sample.window.ms num.io.threads
+num.network.threads num.recovery.threads.per.data.dir num.replica.alter.log.dirs.threads num.replica.fetchers
+offsets.commit.timeout.ms offsets.load.buffer.size offsets.topic.compression.codec principal.builder.class
+process.roles producer.id.expiration.check.interval.ms producer.id.expiration.ms
+producer.purgatory.purge.interval.requests queued.max.requests quota.window.num quota.window.size.seconds
+remote.fetch.max.wait.ms remote.list.offsets.request.timeout.ms remote.log.index.file.cache.total.size.bytes
 remote.log.index.file.cache.ttl.ms remote.log.manager.copier.thread.pool.size
 remote.log.manager.copy.max.bytes.per.second remote.log.manager.copy.quota.window.num
 remote.log.manager.copy.quota.window.size.seconds remote.log.manager.expiration.thread.pool.size
@@ -120,10 +123,9 @@ def is_known(name: str) -> bool:
 
 def refusal(name: str, text: str) -> str | None:
     """Why kpy does not start with this setting; None if it may."""
-    plain_name = name.split(".", 3)[3] if name.startswith("listener.name.") and name.count(".") >= 3 else name
-    if plain_name.startswith(("sasl.", "ssl.")):
+    if SECURITY.search(name):
         return "kpy has no TLS and no SASL yet"
-    guard = GUARDS.get(plain_name)
+    guard = GUARDS.get(name)
     return guard(text.strip()) if guard else None
 
 

@@ -58,7 +58,7 @@ class UpdateMode(Enum):
 
 
 class Check(Protocol):
-    """What restricts the values of an option; `str()` of it says what is allowed."""
+    """What restricts the values of an option, or of a list each element; `str()` of it says what is allowed."""
 
     def problem(self, value: Value) -> str | None:
         """What is wrong with a value, None if it is allowed."""
@@ -110,15 +110,12 @@ class BetweenOr:
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """One of these words; for a list, each element is one of them."""
+    """One of these words."""
 
     words: tuple[str, ...]
 
     def problem(self, value: Value) -> str | None:
-        for word in value if isinstance(value, tuple) else (value,):
-            if word not in self.words:
-                return f"String must be one of: {', '.join(self.words)}"
-        return None
+        return None if value in self.words else f"String must be one of: {', '.join(self.words)}"
 
     def __str__(self) -> str:
         return "one of " + ", ".join(self.words)
@@ -126,14 +123,14 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """A list each of whose elements matches the pattern; what is allowed is said in words."""
+    """A string that matches the pattern; what is allowed is said in words."""
 
     pattern: str
     words: str
 
     def problem(self, value: Value) -> str | None:
-        assert isinstance(value, tuple)
-        return None if all(re.fullmatch(self.pattern, element) for element in value) else f"must be {self.words}"
+        assert isinstance(value, str)
+        return None if re.fullmatch(self.pattern, value) else f"must be {self.words}"
 
     def __str__(self) -> str:
         return self.words
@@ -179,11 +176,11 @@ class Option:
     def parse(self, text: str) -> Value:
         """The value of a setting; raises ConfigError."""
         value = self._parse(text)
-        if self.check is None or value is None:
-            return value
-        problem = self.check.problem(value)
-        if problem is not None:
-            raise self.error(self.format(value) or "", problem)
+        if self.check is not None:
+            for each in value if isinstance(value, tuple) else (value,):
+                problem = self.check.problem(each)
+                if problem is not None:
+                    raise self.error(self.format(each) or "", problem)
         return value
 
     def _parse(self, text: str) -> Value:
