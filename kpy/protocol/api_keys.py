@@ -1,4 +1,4 @@
-"""The numbers of Kafka's APIs, under Kafka's names: every key that Apache Kafka 4.3 has, whether kpy serves it or not."""
+"""The numbers of Kafka's APIs, under Kafka's names: all that Apache Kafka 4.3 has, whether kpy serves them or not."""
 
 from enum import IntEnum
 

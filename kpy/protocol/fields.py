@@ -111,16 +111,12 @@ def field(
     )
 
 
-def since(
-    version: int, /, *, default: Any = TYPE_DEFAULT, nullable: str | None = None, ignorable: bool = False
-) -> Any:
+def since(version: int, /, *, default: Any = TYPE_DEFAULT, nullable: str | None = None, ignorable: bool = False) -> Any:
     """The field came with that version."""
     return Specifier(VersionRange(version), default=default, nullable=nullable, ignorable=ignorable)
 
 
-def until(
-    version: int, /, *, default: Any = TYPE_DEFAULT, nullable: str | None = None, ignorable: bool = False
-) -> Any:
+def until(version: int, /, *, default: Any = TYPE_DEFAULT, nullable: str | None = None, ignorable: bool = False) -> Any:
     """That version is the last one with the field."""
     return Specifier(VersionRange(0, version), default=default, nullable=nullable, ignorable=ignorable)
 
@@ -144,6 +140,4 @@ def tagged(
 ) -> Any:
     """A tagged field (KIP-482): only on the wire when it is not the default."""
     versions = VersionRange(since, until)
-    return Specifier(
-        versions, default=default, nullable=nullable, ignorable=ignorable, tag=tag, tagged=versions
-    )
+    return Specifier(versions, default=default, nullable=nullable, ignorable=ignorable, tag=tag, tagged=versions)

@@ -80,7 +80,7 @@ class Field:
     @property
     def is_list(self) -> bool:
         """Whether the default is an empty list, of which every message gets one of its own."""
-        return self.default == ()
+        return isinstance(self.default, tuple)
 
     def default_value(self) -> Any:
         return [] if self.is_list else self.default

@@ -7,14 +7,14 @@ that a version uses, so that declarations never say which it is.
 
 Reading is safe on hostile bytes: a length or count is compared with the bytes that are there before anything is
 allocated, varints end after five bytes, text is valid UTF-8, and one message holds at most `MAX_ELEMENTS` array
-elements. What is wrong raises `DecodeError`, or a `ConstructError` from construct itself, which `schema` turns into one.
+elements and tagged fields. What is wrong raises `DecodeError`, or a `ConstructError` from construct itself.
 """
 
 import io
 import uuid
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Annotated, Any, Protocol, Self, TypeAlias, TypeVar
+from typing import Annotated, Any, Protocol, Self, TypeAlias, TypeVar, cast
 
 from construct import (
     Construct,
@@ -33,9 +33,10 @@ from construct import (
 from kpy.protocol.errors import DecodeError, EncodeError
 
 MAX_ELEMENTS = 1 << 20
-"""Array elements of one message, all its arrays together: an element of three bytes becomes some 200 in memory."""
+"""Array elements and tagged fields of one message, all of them together: three bytes can become 200 in memory."""
 
 MAX_VARINT_BYTES = 5
+MAX_VARINT = 0xFFFFFFFF
 ZERO_UUID = uuid.UUID(int=0)
 _KNOWN_UUIDS = 1024
 _BYTES_LIKE = (bytes, bytearray, memoryview)
@@ -111,27 +112,32 @@ def join_parts(parts: list[Buffer | Part]) -> bytes:
 
 def read_unsigned_varint(buffer: Buffer, position: int) -> tuple[int, int]:
     """The value at that position and the position behind it; IndexError at the end of the buffer."""
-    value = 0
-    for shift in range(0, 7 * MAX_VARINT_BYTES, 7):
-        byte = buffer[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            if value > 0xFFFFFFFF:
-                break
-            return value, position
+    first = buffer[position]
+    if first < 0x80:
+        return first, position + 1
+    second = buffer[position + 1]
+    if second < 0x80:
+        return (first & 0x7F) | second << 7, position + 2
+    value = (first & 0x7F) | (second & 0x7F) << 7
+    for count in range(2, MAX_VARINT_BYTES):
+        byte = buffer[position + count]
+        value |= (byte & 0x7F) << 7 * count
+        if byte < 0x80 and value <= MAX_VARINT:
+            return value, position + count + 1
     raise DecodeError("a varint does not fit into 32 bits")
 
 
 def unsigned_varint(value: int) -> bytes:
     """Seven bits a byte, the lowest first, the top bit saying that more follow."""
-    if value < 0x80:
-        if value < 0:
-            raise EncodeError(f"{value} is negative")
+    if 0 <= value < 0x80:
         return _ONE_BYTE[value]
+    if 0x80 <= value < 0x4000:
+        return bytes(((value & 0x7F) | 0x80, value >> 7))
+    if not 0 <= value <= MAX_VARINT:
+        raise EncodeError(f"{value} does not fit into 32 bits without a sign")
     out = bytearray()
     while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
+        out.append((value & 0x7F) | 0x80)
         value >>= 7
     out.append(value)
     return bytes(out)
@@ -147,9 +153,11 @@ class UnsignedVarintType(Construct):
 
     def _parse(self, stream: Any, context: Any, path: str) -> int:
         raw = b""
-        while not raw or (raw[-1] >= 0x80 and len(raw) < MAX_VARINT_BYTES):
+        while not raw or raw[-1] >= 0x80:
+            if len(raw) == MAX_VARINT_BYTES:
+                raise DecodeError(f"a varint of more than {MAX_VARINT_BYTES} bytes at {path}")
             raw += stream_read(stream, 1, path)
-        return read_unsigned_varint(raw, 0)[0] if raw[-1] < 0x80 else read_unsigned_varint(raw + b"\xff", 0)[0]
+        return read_unsigned_varint(raw, 0)[0]
 
     def _build(self, obj: int, stream: Any, context: Any, path: str) -> int:
         data = unsigned_varint(obj)
@@ -265,7 +273,8 @@ def record_parts(value: RecordsValue) -> tuple[Sequence[Buffer | Part], int]:
     if isinstance(value, _BYTES_LIKE):
         return (value,), len(value)
     if not isinstance(value, (list, tuple)):
-        return (value,), value.size_bytes  # type: ignore[union-attr]  # a Part: nothing else is left
+        part = cast("Part", value)
+        return (part,), part.size_bytes
     return value, sum(len(part) if isinstance(part, _BYTES_LIKE) else part.size_bytes for part in value)
 
 

@@ -36,7 +36,9 @@ def test_any_cut(payloads: list[bytes], cuts: list[int]) -> None:
     assert reader.buffered_bytes == 0
 
 
-@pytest.mark.parametrize("size", [1, 1000, INITIAL_BUFFER_BYTES - 4, INITIAL_BUFFER_BYTES, 3 * INITIAL_BUFFER_BYTES + 1])
+@pytest.mark.parametrize(
+    "size", [1, 1000, INITIAL_BUFFER_BYTES - 4, INITIAL_BUFFER_BYTES, 3 * INITIAL_BUFFER_BYTES + 1]
+)
 def test_a_byte_at_a_time(size: int) -> None:
     """A frame that comes byte by byte comes out when its last byte is there, and not before."""
     payload = bytes(index % 251 for index in range(size))

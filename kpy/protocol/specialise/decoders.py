@@ -8,8 +8,8 @@ before its loop begins.
 
 from collections.abc import Callable, Mapping
 from itertools import repeat
+from struct import calcsize, unpack_from
 from struct import error as struct_error
-from struct import unpack_from
 from typing import Any, NoReturn, TypeAlias
 
 from construct import Construct
@@ -295,6 +295,4 @@ def _tagged_decoder(field: Field, construct: Construct, *, in_place: bool) -> Ta
 
 
 def _size_of(codes: str) -> int:
-    from struct import calcsize
-
     return calcsize(">" + codes)
