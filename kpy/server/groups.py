@@ -4,8 +4,9 @@ The topic is created when a group is first spoken of. A partition's machine is l
 asked for, and in the background after a start, so that sessions and offsets expire without anybody asking.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from random import Random
+from typing import TypeVar
 
 import trio
 
@@ -15,12 +16,19 @@ from kpy.config import BrokerConfig
 from kpy.groups.config import GroupConfig
 from kpy.groups.coordinator import GroupCoordinator
 from kpy.groups.partitioning import partition_for
+from kpy.groups.responses import coordinator_error
+from kpy.protocol.errors import ErrorCode, KafkaError
+from kpy.protocol.schema import Message
 from kpy.server.clock import Clock
 from kpy.server.partitions import Partitions
 from kpy.server.state_machine_runtime import StateMachineRuntime
 from kpy.server.timers import Timers
+from kpy.state_machine import Decision, ReplyTo
 
 GroupRuntime = StateMachineRuntime[GroupCoordinator]
+R = TypeVar("R", bound=Message)
+
+NO_LEADER = -1
 
 
 class Groups:
@@ -44,15 +52,42 @@ class Groups:
         self._create_offsets_topic = create_offsets_topic
         self._runtimes: dict[int, GroupRuntime] = {}
 
+    def leader_of(self, group_id: str) -> int:
+        """The broker whose coordinator a group belongs to; no one's id if the partition has no leader now."""
+        partition = self._partitions.image.partition(CONSUMER_OFFSETS, self._partition_of(group_id))
+        return partition.leader if partition is not None else NO_LEADER
+
     def runtime_for(self, group_id: str) -> GroupRuntime:
         """The coordinator of a group, loaded. Raises KafkaError if it cannot be."""
-        if self._partitions.image.topic(CONSUMER_OFFSETS) is None:
-            self._create_offsets_topic()
-        return self._runtime(partition_for(group_id, self._partition_count()))
+        return self._runtime(self._partition_of(group_id))
+
+    def ask(
+        self,
+        group_id: str,
+        decide: Callable[[GroupCoordinator, ReplyTo], Decision],
+        error_response: Callable[[ErrorCode], R],
+    ) -> R | Awaitable[R]:
+        """Have the coordinator of a group decide; its answer, or an awaitable of it where the request is held.
+
+        `error_response` is for errors that are not the coordinator's own, by the code that its clients know.
+        """
+
+        def failed(error: KafkaError) -> R:
+            return error_response(coordinator_error(error.code))
+
+        try:
+            runtime = self.runtime_for(group_id)
+        except KafkaError as error:
+            return failed(error)
+        return runtime.ask(lambda reply_to: decide(runtime.machine, reply_to), failed)
 
     def loaded(self) -> list[GroupRuntime]:
         """Every coordinator of this broker, for questions about all groups; loads those that are not yet."""
-        return [self._runtime(index) for index in range(self._partition_count()) if self._has_records(index)]
+        return [
+            self._runtime(index)
+            for index in range(self._partition_count())
+            if index in self._runtimes or self._has_records(index)
+        ]
 
     async def load_in_background(self) -> None:
         """Load every partition that holds something, letting others run in between."""
@@ -73,6 +108,11 @@ class Groups:
         for runtime in self._runtimes.values():
             runtime.unload()
 
+    def _partition_of(self, group_id: str) -> int:
+        if self._partitions.image.topic(CONSUMER_OFFSETS) is None:
+            self._create_offsets_topic()
+        return partition_for(group_id, self._partition_count())
+
     def _partition_count(self) -> int:
         topic = self._partitions.image.topic(CONSUMER_OFFSETS)
         return len(topic.partitions) if topic is not None else 0
@@ -84,7 +124,7 @@ class Groups:
     def _runtime(self, index: int) -> GroupRuntime:
         runtime = self._runtimes.get(index)
         if runtime is None:
-            runtime = self._runtimes[index] = StateMachineRuntime(
+            runtime = StateMachineRuntime(
                 f"group coordinator {index}",
                 GroupCoordinator(GroupConfig.of(self._config), self._random),
                 self._partitions.find(CONSUMER_OFFSETS, index),
@@ -92,5 +132,6 @@ class Groups:
                 timers=self._timers,
             )
             runtime.load()
+            self._runtimes[index] = runtime
             runtime.execute(runtime.machine.forget_missing_topics(self._partitions.image))
         return runtime
