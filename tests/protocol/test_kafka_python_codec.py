@@ -23,7 +23,7 @@ def test_full_messages(declaration: type[Data], version: int) -> None:
 
 @pytest.mark.parametrize(("declaration", "version"), EVERY_VERSION, ids=name_of)
 @given(data=st.data())
-@settings(max_examples=5)
+@settings(max_examples=3)
 def test_random_messages(declaration: type[Data], version: int, data: st.DataObject) -> None:
     """So is any message, with nulls, defaults and extremes."""
     compare(declaration, version, data.draw(messages(declaration, version)))
