@@ -86,9 +86,7 @@ class Dispatcher:
             return None
         parts = cast("list[Part]", answer.encode_parts(route.version))  # the handlers put nothing else in
         head = route.response_head
-        size_bytes = (
-            head.size - 4 + sum(part.size_bytes if isinstance(part, FileRange) else len(part) for part in parts)
-        )
+        size_bytes = sum(part.size_bytes if isinstance(part, FileRange) else len(part) for part in parts)
         return [head.pack(head.size - 4 + size_bytes, header.correlation_id), *parts]
 
     def _find_route(self, frame: memoryview) -> Route | None:
