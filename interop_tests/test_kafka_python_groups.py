@@ -322,13 +322,18 @@ def test_static_member_keeps_its_partitions_over_a_restart(clients: Clients, new
         def on_partitions_assigned(self, partitions: set[TopicPartition]) -> None:
             pass
 
+    def subscribe(consumer: KafkaConsumer, listener: ConsumerRebalanceListener | None = None) -> None:
+        # A static leader that joins before it has seen the topic assigns nothing, and its second join changes nothing.
+        consumer.partitions_for_topic(topic)
+        consumer.subscribe([topic], listener=listener)
+
     group = new_group(session_timeout_ms=10_000)
-    first = group.join(lambda consumer: consumer.subscribe([topic]), group_instance_id="first")
-    group.join(lambda consumer: consumer.subscribe([topic], listener=Listener()), group_instance_id="second")
+    first = group.join(subscribe, group_instance_id="first")
+    group.join(lambda consumer: subscribe(consumer, Listener()), group_instance_id="second")
     before = group.shares(set(partitions_of(topic, 4)))
     revoked.clear()
     group.leave(first)
-    back = group.join(lambda consumer: consumer.subscribe([topic]), group_instance_id="first")
+    back = group.join(subscribe, group_instance_id="first")
     eventually(lambda: back.partitions == before[0], "the same partitions as before")
     assert group.members[0].partitions == before[1]
     assert not revoked
