@@ -138,10 +138,10 @@ class Controller:
         assert record.value is not None
         self._state.replay(record.value)
 
-    def expire(self, key: Hashable, *, now_ms: int) -> Decision:  # noqa: ARG002 - it sets no timer
+    def expire(self, key: Hashable, *, now_ms: int) -> Decision:
         return NOTHING
 
-    def loaded(self, *, now_ms: int) -> Decision:  # noqa: ARG002 - nothing here depends on time
+    def loaded(self, *, now_ms: int) -> Decision:
         """An empty log is formatted: the features, and what they ask for (ActivationRecordsGenerator)."""
         if features.METADATA_VERSION in self._state.features:
             return NOTHING
@@ -162,7 +162,7 @@ class Controller:
         assert record.value is not None
         return None, encode_record(record.value)
 
-    def decode(self, key: bytes | None, value: bytes | None) -> Record | None:  # noqa: ARG002 - keys are null
+    def decode(self, key: bytes | None, value: bytes | None) -> Record | None:
         message = None if value is None else decode_record(value)
         return None if message is None else Record(None, message)
 
