@@ -6,6 +6,7 @@
 #   make interop-kpy            real clients on kpy alone    (make interop-kpy ARGS="-k consumer")
 #   make bench                  kpy and Apache Kafka compared, as a table
 #   make lint, make format      what `make test` begins with; what mends most of it
+#   make docs                   docs/configuration.md from the tables of options
 #   make clean                  back to the clone
 
 PYTHON ?= python3
@@ -14,7 +15,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ARGS ?=
 
-.PHONY: serve test lint format interop interop-kpy interop-kpy-memory interop-kafka bench clean
+.PHONY: serve test lint format interop interop-kpy interop-kpy-memory interop-kafka bench docs clean
 
 serve: $(VENV)/.serve
 	$(BIN)/kpy serve $(ARGS)
@@ -44,6 +45,9 @@ interop-kafka: $(VENV)/.interop
 
 bench: $(VENV)/.interop
 	$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(VENV)/.serve
+	$(BIN)/python -m kpy.config.reference > docs/configuration.md
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -34,6 +34,7 @@ PER_BROKER = UpdateMode.PER_BROKER
 NO_RETENTION = "no data is deleted by age or size yet"
 NO_COMPACTION = "no log is compacted yet"
 NO_TIERS = "there is no tiered storage"
+NO_TIMED_FLUSH = "logs are not forced to disk by time yet"
 ONE_REPLICA = "a partition has one replica, which is never out of sync"
 
 CODECS = OneOf(("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"))
@@ -186,9 +187,14 @@ class BrokerConfig(Options):
         update_mode=CLUSTER_WIDE,
     )
     log_flush_interval_ms: int | None = long(
-        None, "how long a record may be written before it is forced to disk", update_mode=CLUSTER_WIDE
+        None,
+        "how long a record may be written before it is forced to disk",
+        update_mode=CLUSTER_WIDE,
+        without_effect=NO_TIMED_FLUSH,
     )
-    log_flush_scheduler_interval_ms: int = long(INT64_MAX, "log.flush.interval.ms, if that is not set")
+    log_flush_scheduler_interval_ms: int = long(
+        INT64_MAX, "log.flush.interval.ms, if that is not set", without_effect=NO_TIMED_FLUSH
+    )
     log_cleanup_policy: tuple[str, ...] = listing(
         ("delete",),
         CLEANUP_POLICIES,
