@@ -86,6 +86,8 @@ class Partition:
 
     def delete_records_before(self, offset: int) -> int:
         """Move the log start; -1 means the high watermark. Returns the new start. Raises OFFSET_OUT_OF_RANGE."""
+        if self._log.config.cleanup_policy == {"compact"}:
+            raise KafkaError(ErrorCode.POLICY_VIOLATION, "the cleanup policy of the topic keeps its records")
         target = self.high_watermark if offset == -1 else offset
         if not 0 <= target <= self.high_watermark:
             raise KafkaError(
