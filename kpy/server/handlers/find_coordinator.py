@@ -23,6 +23,7 @@ class CoordinatorType(IntEnum):
 
     GROUP = 0
     TRANSACTION = 1
+    SHARE = 2
 
 
 @handles(FindCoordinatorRequest)
@@ -35,7 +36,7 @@ def find_coordinator(request: FindCoordinatorRequest, context: RequestContext) -
     found = _coordinator(request.key, request, context)
     return FindCoordinatorResponse(
         error_code=found.error_code,
-        error_message=found.error_message or NO_ERROR_TEXT,
+        error_message=found.error_message or ErrorCode(found.error_code).message or NO_ERROR_TEXT,
         node_id=found.node_id,
         host=found.host,
         port=found.port,
@@ -48,7 +49,7 @@ def _coordinator(key: str, request: FindCoordinatorRequest, context: RequestCont
     try:
         node_id, host, port = _locate(key, request.key_type, context)
     except KafkaError as error:
-        code, message = error.code, error.message
+        code, message = error.code, error.message or None
     return Coordinator(key=key, node_id=node_id, host=host, port=port, error_code=code, error_message=message)
 
 
@@ -62,6 +63,8 @@ def _locate(key: str, key_type: int, context: RequestContext) -> tuple[int, str,
     elif key_type == CoordinatorType.TRANSACTION:
         for broker, host, port in brokers[:1]:
             return broker.broker_id, host, port
+    elif key_type == CoordinatorType.SHARE:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, "")  # Kafka has no words for it
     else:
         raise KafkaError(ErrorCode.INVALID_REQUEST, f"there are no coordinators of type {key_type}")
     raise KafkaError(ErrorCode.COORDINATOR_NOT_AVAILABLE)
