@@ -10,6 +10,7 @@ from kpy.cluster.image import NO_CONFIGS, ClusterImage, Resource, ResourceType
 from kpy.cluster.topic_names import check as check_topic_name
 from kpy.config import BrokerConfig, ConfigError, ConfigType, TopicConfig
 from kpy.config.client_metrics import MAX_INTERVAL_MS, MIN_INTERVAL_MS, ClientMetricsConfig
+from kpy.config.describe import ConfigEntry, topic_entries
 from kpy.config.options import Option, UpdateMode
 from kpy.protocol.errors import ErrorCode, KafkaError
 
@@ -30,6 +31,7 @@ class ConfigRules:
         self._node_id = config.node_id
         self._config = config
         self._layers = NO_CONFIGS, NO_CONFIGS
+        self._default_entries: list[ConfigEntry] = []
 
     def broker_config(self, image: ClusterImage) -> BrokerConfig:
         """The configuration of this broker as it is in force: static, and what was set since."""
@@ -37,7 +39,17 @@ class ConfigRules:
         if layers != self._layers:
             self._layers = layers
             self._config = self._config.with_dynamic(*layers)
+            self._default_entries = []
         return self._config
+
+    def topic_entries(self, image: ClusterImage, configs: Mapping[str, str]) -> list[ConfigEntry]:
+        """Every config of a topic that has these of its own; for the many topics that have none, made once."""
+        broker = self.broker_config(image)
+        if configs:
+            return topic_entries(configs, broker)
+        if not self._default_entries:
+            self._default_entries = topic_entries({}, broker)
+        return self._default_entries
 
     def is_list(self, kind: ResourceType, key: str) -> bool:
         """Whether items can be added to the config and taken away."""
@@ -77,6 +89,8 @@ class ConfigRules:
             if not name:
                 raise _refused("Default topic resources are not allowed.")
             check_topic_name(name)
+            if not configs:
+                return
             try:
                 TopicConfig(configs, self.broker_config(image))
             except ConfigError as error:

@@ -15,7 +15,6 @@ from kpy.cluster import placement
 from kpy.cluster.config_rules import ConfigRules
 from kpy.cluster.image import ClusterImage, ResourceType
 from kpy.cluster.topic_names import CLUSTER_METADATA, check
-from kpy.config.describe import topic_entries
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.protocol.messages.create_partitions import (
     CreatePartitionsRequest,
@@ -145,7 +144,7 @@ def _effective_configs(
             config_source=entry.source,
             is_sensitive=entry.is_sensitive,
         )
-        for entry in sorted(topic_entries(configs, rules.configs.broker_config(image)), key=attrgetter("name"))
+        for entry in sorted(rules.configs.topic_entries(image, configs), key=attrgetter("name"))
     ]
 
 
