@@ -106,10 +106,10 @@ class ControllerContext:
         encoded = [self.controller.encode(record) for record in decision.records]
         self.log += encoded
         self.last_records = [record.value for record in decision.records if record.value is not None]
-        for key, value in encoded:
+        for record, (key, value) in zip(decision.records, encoded, strict=True):
             decoded = self.controller.decode(key, value)
-            assert decoded in decision.records, "a record reads back as another"
-            self.controller.replay(decoded)
+            assert decoded == record, "a record reads back as another"
+            self.controller.replay(record)
         for reply in decision.replies:
             reply.to.resolve(reply.message)
 
