@@ -260,6 +260,7 @@ def _close_all(listeners: list[BoundListener]) -> None:
 
 async def _accept(sock: socket.socket, accepting: trio.CancelScope, serve: Callable[[ByteStream], None]) -> None:
     with accepting:
+        await trio.lowlevel.checkpoint_if_cancelled()  # stopped before it began: the socket is closed
         await accept_forever(sock, serve)
 
 
