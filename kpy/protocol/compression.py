@@ -161,9 +161,13 @@ def _read_snappy(data: Buffer, target: Buffer) -> int:
     import cramjam  # noqa: PLC0415
 
     view = memoryview(data)
+    if not view:
+        raise DecompressionError("there is no snappy stream")
     if bytes(view[:8]) != _XERIAL_MAGIC:
         return _read_snappy_block(cramjam, view, memoryview(target))
     position = len(_XERIAL_HEADER)
+    if len(view) < position:
+        raise DecompressionError("the head of a snappy stream is cut")
     room = memoryview(target)
     written = 0
     while position < len(view):

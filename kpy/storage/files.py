@@ -192,7 +192,7 @@ class DiskFiles:
     def read(self, path: str) -> bytes | None:
         try:
             return (self._root / path).read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     def replace(self, path: str, data: bytes, *, sync: bool = True) -> None:
@@ -253,6 +253,8 @@ class MemoryFile:
 
     def append(self, data: Buffer) -> None:
         size = len(data)
+        if not size:
+            return
         room = self._starts[-1] + len(self._blocks[-1]) - self.size if self._blocks else 0
         if size <= room:
             self._write(self._blocks[-1], self.size - self._starts[-1], data)
@@ -341,7 +343,7 @@ class MemoryFiles:
         file = self._file(path)
         return None if file is None else bytes(file.read_at(0, file.size))
 
-    def replace(self, path: str, data: bytes, *, sync: bool = True) -> None:  # noqa: ARG002
+    def replace(self, path: str, data: bytes, *, sync: bool = True) -> None:
         file = MemoryFile()
         if data:
             file.append(data)

@@ -39,10 +39,10 @@ class OffsetIndex:
         self.offsets.append(relative_offset)
         self.positions.append(position)
 
-    def floor(self, relative_offset: int) -> int:
-        """The largest known position of a batch that ends at or before that offset; 0 if there is none."""
+    def floor(self, relative_offset: int) -> tuple[int, int] | None:
+        """Offset and position of the last entry at or before that offset, None if there is none."""
         index = bisect_right(self.offsets, relative_offset) - 1
-        return self.positions[index] if index >= 0 else 0
+        return (self.offsets[index], self.positions[index]) if index >= 0 else None
 
     def encode(self) -> bytes:
         words = array("I", bytes(ENTRY_BYTES * len(self.offsets)))

@@ -214,7 +214,7 @@ class ProducerStates:
         if header.producer_epoch < state.epoch:
             raise KafkaError(
                 ErrorCode.INVALID_PRODUCER_EPOCH,
-                f"a marker of producer {header.producer_id} has epoch {header.producer_epoch}, older than {state.epoch}",
+                f"a marker of producer {header.producer_id} is of epoch {header.producer_epoch}, not {state.epoch}",
             )
         if marker.coordinator_epoch < state.coordinator_epoch:
             raise KafkaError(

@@ -5,7 +5,8 @@
    end is checked, and indexes that are missing or do not fit are made again. Otherwise every segment that reaches
    beyond the recovery point is walked batch by batch, and the log ends with the last sound one: a torn tail is cut,
    and the segments behind it are removed.
-3. Leader epochs: those of the file that the log still has, and those found in the walk.
+3. Leader epochs: those of the file that the log still has, and those found in the walk; all of them are found again
+   if the file is lost.
 4. Producers: the latest sound snapshot of the log as it is now, and every batch behind it replayed.
 """
 
@@ -47,6 +48,7 @@ def load_log(
     bases, snapshots = _tidy(files, directory)
     epochs = LeaderEpochs(files, directory)
     epochs.load()
+    stored = (*epochs.epochs, *epochs.start_offsets)
     segments, end_offset = _load_segments(
         files, directory, bases, epochs=epochs, interval_bytes=config.index_interval_bytes, known=known
     )
@@ -59,8 +61,12 @@ def load_log(
         end_offset = known.log_start_offset
         segments = [Segment.create(files, directory, end_offset, config.index_interval_bytes)]
     log_start_offset = max(known.log_start_offset, segments[0].base_offset)
+    if not epochs.epochs:
+        _find_epochs(segments, epochs)
     epochs.truncate_end(end_offset)
     epochs.truncate_start(log_start_offset)
+    if (*epochs.epochs, *epochs.start_offsets) != stored:
+        epochs.store()
     producers, snapshots = _load_producers(files, directory, segments, snapshots, end_offset)
     return PartitionLog(
         files,
@@ -135,6 +141,13 @@ def _recover(segment: Segment, epochs: LeaderEpochs) -> int:
         epochs.assign(header.leader_epoch, header.base_offset, store=False)
         end_offset = header.next_offset
     return end_offset
+
+
+def _find_epochs(segments: list[Segment], epochs: LeaderEpochs) -> None:
+    """Pass 3, if the file was lost: every log that has batches has epochs."""
+    for segment in segments:
+        for _position, header in segment.headers():
+            epochs.assign(header.leader_epoch, header.base_offset, store=False)
 
 
 def _remove_behind(files: Files, directory: str, bases: list[int]) -> None:

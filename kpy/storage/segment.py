@@ -45,6 +45,7 @@ class Segment:
     """
 
     __slots__ = (
+        "_built_indexes",
         "_bytes_since_index_entry",
         "_directory",
         "_dirty_indexes",
@@ -71,6 +72,8 @@ class Segment:
         self._log: File = files.open(self.path(LOG_SUFFIX))
         self._offset_index: OffsetIndex | None = None
         self._time_index: TimeIndex | None = None
+        self._built_indexes = False
+        """Whether the indexes were made here from the batches, and not read from a file."""
         self._dirty_indexes = False
         self._bytes_since_index_entry = 0
         self._last_batch_offset = base_offset
@@ -87,6 +90,7 @@ class Segment:
         segment = cls(files, directory, base_offset, index_interval_bytes)
         segment._offset_index = OffsetIndex()
         segment._time_index = TimeIndex()
+        segment._built_indexes = True
         segment._dirty_indexes = True
         return segment
 
@@ -174,6 +178,7 @@ class Segment:
         self.first_timestamp = None
         self.max_timestamp = NO_TIMESTAMP
         self.max_timestamp_offset = self.base_offset
+        self._built_indexes = True
         self._dirty_indexes = True
 
     def recover(self) -> Iterator[tuple[BatchHeader, Buffer]]:
@@ -303,7 +308,19 @@ class Segment:
     def _floor(self, offset: int) -> int:
         if offset >= self._last_batch_offset:
             return self._last_batch_position
-        return self._offsets().floor(max(offset - self.base_offset, 0))
+        floor = self._offsets().floor(max(offset - self.base_offset, 0))
+        if floor is None:
+            return 0
+        if not self._built_indexes and not self._is_entry_true(*floor):
+            _logger.warning("%s: there is no such batch as its index says: making it again", self.path(LOG_SUFFIX))
+            self.rebuild()
+            floor = self._offsets().floor(offset - self.base_offset) or (0, 0)
+        return floor[1]
+
+    def _is_entry_true(self, relative_offset: int, position: int) -> bool:
+        """Whether a batch at that position ends with that offset, as an index says that comes from a file."""
+        first = next(self.headers(position), None)
+        return first is not None and first[1].last_offset - self.base_offset == relative_offset
 
     def range(self, position: int, size: int) -> FileRange:
         return FileRange(self._log, position, size)

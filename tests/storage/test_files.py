@@ -1,0 +1,151 @@
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kpy.storage.files import AlreadyLocked, DiskFiles, FileRange, Files, MemoryFile, MemoryFiles
+
+
+def test_append_and_read(files: Files) -> None:
+    """What is appended is read by position; beyond the end there is nothing."""
+    files.make_directory("d")
+    file = files.open("d/file")
+    file.append(b"first")
+    file.append(memoryview(bytearray(b"second")))
+    assert file.size == 11
+    assert bytes(file.read_at(0, 100)) == b"firstsecond"
+    assert bytes(file.read_at(4, 3)) == b"tse"
+    assert bytes(file.read_at(11, 5)) == b""
+    assert bytes(file.read_at(50, 5)) == b""
+    assert bytes(files.open("d/file").read_at(0, 5)) == b"first"
+
+
+def test_truncate(files: Files) -> None:
+    """A file that was cut continues at its new end."""
+    file = files.open("file")
+    file.append(b"abcdef")
+    file.truncate(2)
+    assert file.size == 2
+    file.append(b"X")
+    assert files.read("file") == b"abX"
+    file.truncate(0)
+    assert files.read("file") == b""
+
+
+@given(sizes=st.lists(st.integers(0, 100), max_size=20), cut=st.integers(0, 1000))
+def test_memory_blocks(sizes: list[int], cut: int) -> None:
+    """A memory file is the bytes that were appended, read from anywhere to anywhere."""
+    file, expected = MemoryFile(), b""
+    for number, size in enumerate(sizes):
+        file.append(bytes([number]) * size)
+        expected += bytes([number]) * size
+    cut = min(cut, len(expected))
+    file.truncate(cut)
+    file.append(b"end")
+    expected = expected[:cut] + b"end"
+    for start in range(0, len(expected), 7):
+        for size in (0, 1, 30, 500):
+            assert bytes(file.read_at(start, size)) == expected[start : start + size]
+
+
+def test_memory_views_stay() -> None:
+    """What was read of a memory file does not change when the file goes on."""
+    file = MemoryFile()
+    file.append(b"abc")
+    view = file.read_at(0, 3)
+    file.append(b"def")
+    file.truncate(1)
+    file.append(b"XYZ")
+    assert bytes(view) == b"abc"
+    assert bytes(file.read_at(0, 10)) == b"aXYZ"
+
+
+def test_ranges(files: Files) -> None:
+    """A range reads its bytes when it is asked, and has a descriptor only on the disk."""
+    file = files.open("file")
+    file.append(b"0123456789")
+    part = FileRange(file, 2, 5)
+    file.append(b"more")
+    assert bytes(part.read()) == b"23456"
+    number = part.fileno()
+    if isinstance(files, DiskFiles):
+        assert number is not None
+        assert os.pread(number, 5, 2) == b"23456"
+    else:
+        assert number is None
+
+
+def test_a_removed_file_is_still_read(files: Files) -> None:
+    """A range of a file that was removed can be sent to its end; then nothing holds the file."""
+    files.make_directory("d")
+    file = files.open("d/file")
+    file.append(b"0123456789")
+    part = FileRange(file, 0, 10)
+    files.remove_directory("d")
+    del file
+    assert bytes(part.read()) == b"0123456789"
+
+
+def test_descriptors_are_closed(tmp_path: Path) -> None:
+    """The last one who holds a file closes it."""
+    file = DiskFiles(tmp_path).open("file")
+    number = file.fileno()
+    os.fstat(number)
+    del file
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(number)
+
+
+def test_replace(files: Files) -> None:
+    """Replacing leaves the new content and nothing else."""
+    files.make_directory("d")
+    files.replace("d/file", b"old")
+    files.replace("d/file", b"new", sync=False)
+    assert files.read("d/file") == b"new"
+    assert files.size("d/file") == 3
+    assert files.list("d") == ["file"]
+
+
+def test_names(files: Files) -> None:
+    """Files and directories are listed, renamed and removed."""
+    files.make_directory("one")
+    files.open("one/a").append(b"a")
+    files.replace("top", b"t")
+    assert sorted(files.list()) == ["one", "top"]
+    files.rename("one", "two")
+    assert not files.exists("one")
+    assert files.list("two") == ["a"]
+    files.rename("two/a", "two/b")
+    assert files.read("two/b") == b"a"
+    assert files.read("two/a") is None
+    files.remove("two/b")
+    files.remove("two/b")
+    assert files.list("two") == []
+    files.sync_directory("two")
+    files.remove_directory("two")
+    assert files.list() == ["top"]
+    assert files.list("two") == []
+    with pytest.raises(FileNotFoundError):
+        files.size("two/b")
+    with pytest.raises(FileNotFoundError):
+        files.open("two/b")
+    with pytest.raises(FileNotFoundError):
+        files.rename("nothing", "something")
+
+
+def test_lock(files: Files) -> None:
+    """A lock is held once, and can be taken again when it was released."""
+    lock = files.lock(".lock")
+    with pytest.raises(AlreadyLocked):
+        files.lock(".lock")
+    lock.release()
+    lock.release()
+    files.lock(".lock").release()
+
+
+def test_memory_keeps_nothing() -> None:
+    """Two memories have nothing in common."""
+    MemoryFiles().replace("file", b"x")
+    assert MemoryFiles().read("file") is None

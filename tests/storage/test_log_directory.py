@@ -1,0 +1,178 @@
+import time
+from collections.abc import Callable
+from uuid import UUID
+
+import pytest
+
+from kpy.storage.files import DiskFiles, Files, MemoryFiles
+from kpy.storage.log_directory import DirectoryLocked, LogDirectory
+from kpy.storage.partition_log import PartitionLog
+from tests.storage.batches import NOW_MS, batch
+
+FIRST, SECOND = UUID(int=1), UUID(int=2)
+
+
+def append(log: PartitionLog, *values: str) -> None:
+    log.append(batch(*values), leader_epoch=0, now_ms=NOW_MS)
+
+
+def test_create_and_get(files: Files) -> None:
+    """A log is found after it was created, also by the next process; names may have dashes and dots."""
+    directory = LogDirectory.open(files)
+    assert directory.get("my-topic.x", 3) is None
+    append(directory.create("my-topic.x", 3, FIRST), "a")
+    assert files.read("my-topic.x-3/partition.metadata") == b"version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAQ\n"
+    directory.close()
+    again = LogDirectory.open(files)
+    assert list(again.logs()) == [("my-topic.x", 3)]
+    log = again.get("my-topic.x", 3)
+    assert log is not None
+    assert (log.topic, log.partition, log.topic_id, log.end_offset) == ("my-topic.x", 3, FIRST, 1)
+
+
+def test_lock(files: Files) -> None:
+    """A second broker is told in one line that there is a first one; when that ended, it may go on."""
+    directory = LogDirectory.open(files)
+    with pytest.raises(DirectoryLocked, match=r"another broker is running on .*\.lock"):
+        LogDirectory.open(files)
+    directory.close(clean=False)
+    LogDirectory.open(files).close()
+
+
+def test_delete_and_create_again(files: Files) -> None:
+    """A deleted and re-created topic has a new id and none of the old offsets."""
+    directory = LogDirectory.open(files)
+    append(directory.create("topic", 0, FIRST), "old")
+    directory.delete("topic", 0)
+    directory.delete("topic", 0)
+    assert directory.get("topic", 0) is None
+    assert not any(name.startswith("topic") for name in files.list())
+    log = directory.create("topic", 0, SECOND)
+    assert (log.end_offset, log.topic_id, log.size_bytes) == (0, SECOND, 0)
+    append(log, "new")
+    directory.close()
+    again = LogDirectory.open(files).get("topic", 0)
+    assert again is not None
+    assert (again.end_offset, again.topic_id) == (1, SECOND)
+    assert [record.value for found in again.batches(0) for record in found] == [b"new"]
+
+
+def test_a_topic_that_was_missed(files: Files) -> None:
+    """Creating a topic whose name an older one has replaces that one's log; the same topic twice is a bug."""
+    directory = LogDirectory.open(files)
+    append(directory.create("topic", 0, FIRST), "old")
+    assert directory.create("topic", 0, SECOND).end_offset == 0
+    with pytest.raises(ValueError, match="topic-0"):
+        directory.create("topic", 0, SECOND)
+
+
+def test_reading_while_deleting(files: Files) -> None:
+    """What was read of a log is sent whole, though its topic is deleted meanwhile."""
+    directory = LogDirectory.open(files)
+    log = directory.create("topic", 0, FIRST)
+    append(log, "value")
+    (part,) = log.read(0, 1000, up_to=1, at_least_one=True).parts
+    del log
+    directory.delete("topic", 0)
+    assert b"value" in bytes(part.read())
+
+
+def test_long_names(files: Files) -> None:
+    """A topic with the longest name can be deleted."""
+    directory = LogDirectory.open(files)
+    directory.create("x" * 249, 0, FIRST)
+    directory.delete("x" * 249, 0)
+    assert not any(name.startswith("x") for name in files.list())
+
+
+def test_half_deleted_and_half_created(files: Files) -> None:
+    """What a kill left of a deletion is removed; what it left of a creation is not seen by the topic's next log."""
+    LogDirectory.open(files).close(clean=False)
+    for name in (f"topic-0.{FIRST.hex}-delete", "topic-1"):
+        files.make_directory(name)
+        files.open(f"{name}/00000000000000000000.log").append(batch("left"))
+    directory = LogDirectory.open(files)
+    assert not directory.logs()
+    assert not any(name.endswith("-delete") for name in files.list())
+    assert directory.create("topic", 1, FIRST).end_offset == 0
+    directory.close()
+    again = LogDirectory.open(files).get("topic", 1)
+    assert again is not None
+    assert again.end_offset == 0
+
+
+def test_checkpoints(files: Files) -> None:
+    """The checkpoint files are Kafka's, and say what was flushed, where logs start and what was committed."""
+    directory = LogDirectory.open(files)
+    log = directory.create("topic", 0, FIRST)
+    append(log, "a", "b", "c")
+    directory.checkpoint()
+    assert files.read("recovery-point-offset-checkpoint") == b"0\n1\ntopic 0 0\n"
+    assert files.read("log-start-offset-checkpoint") == b"0\n0\n"
+    assert files.read("replication-offset-checkpoint") == b"0\n1\ntopic 0 3\n"
+    log.delete_records_before(2)
+    directory.close(high_watermarks={("topic", 0): 2})
+    assert files.read("recovery-point-offset-checkpoint") == b"0\n1\ntopic 0 3\n"
+    assert files.read("log-start-offset-checkpoint") == b"0\n1\ntopic 0 2\n"
+    assert LogDirectory.open(files).high_watermarks == {("topic", 0): 2}
+
+
+def test_clean_shutdown_marker(files: Files, after_kill: Callable[[], Files]) -> None:
+    """The marker is there while no broker runs that closed properly, and never while one runs."""
+    directory = LogDirectory.open(files)
+    directory.close()
+    assert files.read(".kafka_cleanshutdown") == b'{"version":0,"brokerEpoch":-1}'
+    directory = LogDirectory.open(files)
+    assert files.read(".kafka_cleanshutdown") is None
+    left = after_kill()
+    assert not left.exists(".kafka_cleanshutdown")
+    directory.close(clean=False)
+    assert not files.exists(".kafka_cleanshutdown")
+
+
+def test_corrupt_checkpoints(files: Files) -> None:
+    """Checkpoints that cannot be read are ignored: everything is walked, and nothing is lost."""
+    directory = LogDirectory.open(files)
+    append(directory.create("topic", 0, FIRST), "a")
+    directory.close(clean=False)
+    for name in ("recovery-point-offset-checkpoint", "log-start-offset-checkpoint", "replication-offset-checkpoint"):
+        files.replace(name, b"garbage")
+    log = LogDirectory.open(files).get("topic", 0)
+    assert log is not None
+    assert log.end_offset == 1
+
+
+def test_foreign_entries(files: Files) -> None:
+    """What is no log in a data directory is left alone."""
+    files.make_directory("lost+found")
+    files.make_directory("notes-x")
+    files.replace("file-0", b"")
+    LogDirectory.open(files).close()
+    assert {"lost+found", "notes-x", "file-0"} <= set(files.list())
+
+
+def test_meta(files: Files) -> None:
+    """meta.properties is kept; a new directory has none."""
+    directory = LogDirectory.open(files)
+    assert directory.meta == {}
+    directory.store_meta({"version": "1", "cluster.id": "abc"})
+    assert files.read("meta.properties") == b"version=1\ncluster.id=abc\n"
+    directory.close()
+    assert LogDirectory.open(files).meta == {"version": "1", "cluster.id": "abc"}
+
+
+def test_disk_directory_is_made(tmp_path: object) -> None:
+    """A data directory that is not there is made."""
+    place = f"{tmp_path}/deep/down"
+    LogDirectory.open(DiskFiles(place)).close()
+    assert DiskFiles(place).exists("recovery-point-offset-checkpoint")
+
+
+def test_quick_start() -> None:
+    """An empty directory in memory opens, and gets a log, in no time that a test would notice."""
+    best = 1.0
+    for _ in range(5):
+        started = time.perf_counter()
+        LogDirectory.open(MemoryFiles()).create("topic", 0, FIRST)
+        best = min(best, time.perf_counter() - started)
+    assert best < 0.005
