@@ -38,5 +38,5 @@ def test_uuids() -> None:
     assert checkpoints.uuid_text(UUID(int=1)) == "AAAAAAAAAAAAAAAAAAAAAQ"
     value = UUID("fefefefe-0102-0304-0506-07ffffffffff")
     assert checkpoints.parse_uuid(checkpoints.uuid_text(value)) == value
-    with pytest.raises(ValueError, match="base64|16"):
+    with pytest.raises(ValueError, match=r"base64|16"):
         checkpoints.parse_uuid("short")
