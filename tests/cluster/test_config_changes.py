@@ -9,6 +9,7 @@ from kpy.protocol.metadata_records import ConfigRecord
 from tests.cluster.controller_context import NODE, ControllerContext, changes, topic
 
 TOPIC, BROKER, LOGGER = ResourceType.TOPIC, ResourceType.BROKER, ResourceType.BROKER_LOGGER
+METRICS, GROUP = ResourceType.CLIENT_METRICS, ResourceType.GROUP
 SET, DELETE, APPEND, SUBTRACT = Operation.SET, Operation.DELETE, Operation.APPEND, Operation.SUBTRACT
 
 
@@ -80,6 +81,11 @@ REFUSED = {
     "another broker": (BROKER, "9", ("log.retention.ms", SET, "1"), ErrorCode.INVALID_REQUEST),
     "a broker that is no number": (BROKER, "x", ("log.retention.ms", SET, "1"), ErrorCode.INVALID_REQUEST),
     "one broker's min ISR": (BROKER, str(NODE), ("min.insync.replicas", SET, "1"), ErrorCode.INVALID_CONFIG),
+    "a subscription without a name": (METRICS, "", ("metrics", SET, "*"), ErrorCode.INVALID_REQUEST),
+    "an unknown key of a subscription": (METRICS, "m", ("no.such", SET, "1"), ErrorCode.INVALID_REQUEST),
+    "an interval out of bounds": (METRICS, "m", ("interval.ms", SET, "1"), ErrorCode.INVALID_REQUEST),
+    "a match of nothing": (METRICS, "m", ("match", SET, "color=red"), ErrorCode.INVALID_CONFIG),
+    "a group": (GROUP, "g", ("consumer.session.timeout.ms", SET, "5"), ErrorCode.INVALID_REQUEST),
     "no min ISR": (BROKER, "", ("min.insync.replicas", DELETE, None), ErrorCode.INVALID_CONFIG),
 }
 
