@@ -116,9 +116,9 @@ class Connection:
     async def _handle_frames(self) -> None:
         """Answer every whole frame in the buffer."""
         ready: list[Part] = []
+        frame = None
         try:
             for frame in self._reader:
-                self._made_progress()
                 reply = self._handle(frame, self)
                 if reply is not None and type(reply) is not list:
                     ready = await self._flush(ready)
@@ -135,6 +135,8 @@ class Connection:
                     await trio.lowlevel.checkpoint()
         finally:
             await self._flush(ready)
+        if frame is not None:
+            self._made_progress()
 
     async def _flush(self, ready: list[Part]) -> list[Part]:
         if ready:

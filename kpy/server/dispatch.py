@@ -15,6 +15,7 @@ from kpy.protocol.api_keys import ApiKey
 from kpy.protocol.errors import DecodeError
 from kpy.protocol.messages import response_class
 from kpy.protocol.messages.headers import RequestHeader
+from kpy.protocol.schema import Response
 from kpy.server.connection import Connection, ProtocolViolation, Reply
 from kpy.server.context import RequestContext
 from kpy.server.handlers import Answer, Handler
@@ -69,9 +70,9 @@ class Dispatcher:
         context = RequestContext(self._services, connection, route.version, header.client_id)
         started = trio.current_time() if self._log_requests else 0.0
         answer = route.function(request, context)
-        if isinstance(answer, Awaitable):
-            return self._reply_later(answer, route, header, started)
-        return self._reply(answer, route, header, started)
+        if answer is None or isinstance(answer, Response):
+            return self._reply(answer, route, header, started)
+        return self._reply_later(answer, route, header, started)
 
     async def _reply_later(
         self, answer: Awaitable[Answer], route: Route, header: RequestHeader, started: float
@@ -86,8 +87,10 @@ class Dispatcher:
             return None
         parts = cast("list[Part]", answer.encode_parts(route.version))  # the handlers put nothing else in
         head = route.response_head
-        size_bytes = sum(part.size_bytes if isinstance(part, FileRange) else len(part) for part in parts)
-        return [head.pack(head.size - 4 + size_bytes, header.correlation_id), *parts]
+        size_bytes = head.size - 4
+        for part in parts:
+            size_bytes += part.size_bytes if isinstance(part, FileRange) else len(part)
+        return [head.pack(size_bytes, header.correlation_id), *parts]
 
     def _find_route(self, frame: memoryview) -> Route | None:
         """The route of a key and version seen for the first time; None for ApiVersions at an unknown version."""

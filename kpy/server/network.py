@@ -26,9 +26,11 @@ ACCEPT_RETRY_SECONDS = 0.1
 FREE_PORT_ATTEMPTS = 16
 ACCEPT_ERRORS_OF_THE_MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 ACCEPT_ERRORS_OF_THE_PEER = {errno.ECONNABORTED, errno.EPERM, errno.EPROTO}
-GATHERED_BUFFERS_MAX = 256
 SENDFILE_BYTES_MAX = 1 << 20
 COPY_BYTES_MAX = 1 << 18
+SMALL_RANGE_BYTES = 1 << 14
+"""Up to here a file range is read and sent together with what surrounds it: one call, and one wake-up of the peer."""
+_MORE_FOLLOWS = getattr(socket, "MSG_MORE", 0)
 
 
 class StreamClosed(Exception):
@@ -72,36 +74,23 @@ class SocketStream:
         try:
             buffers: list[Buffer] = []
             for part in parts:
-                if isinstance(part, FileRange):
-                    await self._send_buffers(buffers)
-                    buffers = []
-                    await self._send_range(part)
-                else:
+                if not isinstance(part, FileRange):
                     buffers.append(part)
-            await self._send_buffers(buffers)
+                elif part.size_bytes <= SMALL_RANGE_BYTES:
+                    buffers.append(part.read())
+                else:
+                    if buffers:
+                        await self._send_all(b"".join(buffers), _MORE_FOLLOWS)
+                        buffers = []
+                    await self._send_range(part)
+            if buffers:
+                await self._send_all(b"".join(buffers))
         except (OSError, trio.ClosedResourceError) as error:
             raise StreamClosed(str(error)) from error
 
-    async def _send_buffers(self, buffers: list[Buffer]) -> None:
-        if len(buffers) == 1:
-            await self._send_all(buffers[0])
-            return
-        for start in range(0, len(buffers), GATHERED_BUFFERS_MAX):
-            gathered = buffers[start : start + GATHERED_BUFFERS_MAX]
-            try:
-                sent = self._sock.sendmsg(gathered)
-            except BlockingIOError:
-                sent = 0
-            for buffer in gathered:
-                if sent >= len(buffer):
-                    sent -= len(buffer)
-                else:
-                    await self._send_all(memoryview(buffer)[sent:])
-                    sent = 0
-
-    async def _send_all(self, data: Buffer) -> None:
+    async def _send_all(self, data: Buffer, flags: int = 0) -> None:
         try:
-            sent = self._sock.send(data)
+            sent = self._sock.send(data, flags)
         except BlockingIOError:
             sent = 0
         if sent == len(data):
@@ -110,7 +99,7 @@ class SocketStream:
         while rest:
             await trio.lowlevel.wait_writable(self._sock)
             try:
-                rest = rest[self._sock.send(rest) :]
+                rest = rest[self._sock.send(rest, flags) :]
             except BlockingIOError:
                 continue
 
