@@ -60,12 +60,19 @@ class MessageInput(io.BytesIO):
 
     def __init__(self, data: Buffer) -> None:
         super().__init__(data)
+        self._data = memoryview(data)
         self.size_bytes = len(data)
         self.elements_left = MAX_ELEMENTS
 
     @property
     def remaining(self) -> int:
         return self.size_bytes - self.tell()
+
+    def read_view(self, size: int) -> memoryview:
+        """As read, without copying: a view of what this stream reads from."""
+        position = self.tell()
+        self.seek(size, io.SEEK_CUR)
+        return self._data[position : position + size]
 
     def take_elements(self, count: int, minimum_size: int) -> None:
         """Refuse a count that the bytes left cannot hold, or that is more than a message may have."""
@@ -221,11 +228,9 @@ class WithLength(Construct):
     def _build_content(self, obj: Any, stream: Any, context: Any, path: str) -> None:
         raise NotImplementedError
 
-    def _read(self, length: int, stream: Any, path: str) -> bytes:
+    def _check(self, length: int, stream: Any, path: str) -> None:
         if length > stream.remaining:
             raise DecodeError(f"{length} bytes at {path}, of which {stream.remaining} are there")
-        data: bytes = stream_read(stream, length, path)
-        return data
 
 
 class TextType(WithLength):
@@ -234,7 +239,9 @@ class TextType(WithLength):
     zero = ""
 
     def _parse_content(self, length: int, stream: Any, context: Any, path: str) -> str:
-        return self._read(length, stream, path).decode()
+        self._check(length, stream, path)
+        text: str = stream_read(stream, length, path).decode()
+        return text
 
     def _build_content(self, obj: str, stream: Any, context: Any, path: str) -> None:
         data = obj.encode()
@@ -248,9 +255,13 @@ class BytesType(WithLength):
     zero = b""
 
     def _parse_content(self, length: int, stream: Any, context: Any, path: str) -> bytes:
-        return self._read(length, stream, path)
+        self._check(length, stream, path)
+        data: bytes = stream_read(stream, length, path)
+        return data
 
     def _build_content(self, obj: Buffer, stream: Any, context: Any, path: str) -> None:
+        if not isinstance(obj, _BYTES_LIKE):
+            raise EncodeError(f"{type(obj).__name__} instead of bytes at {path}")
         self.length._build(len(obj), stream, context, path)
         stream_write(stream, obj, len(obj), path)
 
@@ -259,7 +270,9 @@ class RecordsType(WithLength):
     """Record batches: read as a view of the message, written from buffers and parts without copying any of them."""
 
     def _parse_content(self, length: int, stream: Any, context: Any, path: str) -> memoryview:
-        return memoryview(self._read(length, stream, path))
+        self._check(length, stream, path)
+        records: memoryview = stream.read_view(length)
+        return records
 
     def _build_content(self, obj: RecordsValue, stream: Any, context: Any, path: str) -> None:
         parts, size_bytes = record_parts(obj)
