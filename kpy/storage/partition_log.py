@@ -13,7 +13,6 @@ be found again in them, so that a process may end at any moment (see `kpy.storag
 import logging
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from struct import Struct
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -49,8 +48,7 @@ _decompressor: Final = Decompressor()
 """One for all logs: what it returns is used before the next batch comes."""
 
 
-@dataclass(frozen=True, slots=True)
-class AppendResult:
+class AppendResult(NamedTuple):
     """What a produce response says of a batch."""
 
     base_offset: int

@@ -57,7 +57,7 @@ class _Layout(NamedTuple):
     has_null_key: bool
 
 
-def match_run(data: memoryview, position: int, index: int, count: int) -> Run | None:
+def match_run(data: bytes | memoryview, position: int, index: int, count: int) -> Run | None:
     """The run that begins with record `index` at `position`, in a batch of `count`; None if there is none."""
     try:
         layout = _read_layout(data, position)
@@ -84,11 +84,11 @@ def match_run(data: memoryview, position: int, index: int, count: int) -> Run | 
     return Run(length, position + length * distance, min(timestamps), max(timestamps), layout.has_null_key)
 
 
-def _column(data: memoryview, at: int, distance: int, length: int) -> bytes:
-    return data[at : at + (length - 1) * distance + 1 : distance].tobytes()
+def _column(data: bytes | memoryview, at: int, distance: int, length: int) -> bytes:
+    return bytes(data[at : at + (length - 1) * distance + 1 : distance])
 
 
-def _read_layout(data: memoryview, position: int) -> _Layout | None:
+def _read_layout(data: bytes | memoryview, position: int) -> _Layout | None:
     """None for a record that is not sound, or of which the next one is certainly different."""
     size, start = read_varint(data, position)
     end = start + size
@@ -115,7 +115,7 @@ def _read_layout(data: memoryview, position: int) -> _Layout | None:
     return _Layout(end - position, timestamp, offset, fixed, key_size < 0)
 
 
-def _sized(data: memoryview, position: int, fixed: list[int]) -> tuple[int, int]:
+def _sized(data: bytes | memoryview, position: int, fixed: list[int]) -> tuple[int, int]:
     """The size at `position` and the end of what has that size."""
     size, after = read_varint(data, position)
     fixed += range(position, after)

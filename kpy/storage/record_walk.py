@@ -12,6 +12,8 @@ from kpy.storage.record_runs import SHORTEST_RUN, Run, match_run
 
 _BETWEEN_ATTEMPTS_MAX: Final = 256
 """Records read one by one, at most, before a run is looked for again."""
+_COPIED_RECORD_BYTES_MAX: Final = 2048
+"""Up to this mean size of a record, reading from a copy of the batch is quicker than reading from a view of it."""
 _INT64_MAX: Final = (1 << 63) - 1
 _INT64_MIN: Final = -(1 << 63)
 
@@ -32,7 +34,7 @@ class Walk(NamedTuple):
 
 def walk(data: Buffer, count: int) -> Walk:
     """Walk `count` records which must fill `data`; InvalidRecord if they do not."""
-    view = memoryview(data)
+    view = bytes(data) if len(data) <= count * _COPIED_RECORD_BYTES_MAX else memoryview(data)
     walker = _Walker(view)
     index = position = 0
     one_by_one = SHORTEST_RUN
@@ -57,7 +59,7 @@ class _Walker:
 
     __slots__ = ("data", "has_null_keys", "high", "low", "offsets_ascend")
 
-    def __init__(self, data: memoryview) -> None:
+    def __init__(self, data: bytes | memoryview) -> None:
         self.data = data
         self.low = _INT64_MAX
         self.high = _INT64_MIN
@@ -132,14 +134,14 @@ class _Walker:
         return position
 
 
-def _read_record_size(data: memoryview, position: int) -> tuple[int, int]:
+def _read_record_size(data: bytes | memoryview, position: int) -> tuple[int, int]:
     try:
         return read_varint(data, position)
     except VarintTooLong as error:
         raise RecordLengthTooLong(str(error)) from None
 
 
-def _skip_headers(data: memoryview, position: int) -> int:
+def _skip_headers(data: bytes | memoryview, position: int) -> int:
     count, position = read_varint(data, position)
     if not 0 <= count <= len(data) - position:
         raise InvalidRecord(f"a record cannot have {count} headers")
