@@ -97,14 +97,14 @@ class PartsOutput:
         self._parts.append(part)
 
     def parts(self) -> list[Buffer | Part]:
-        """All that was written. What was written as bytes is one part between others, the first one always."""
-        if self._bytes or not self._parts:
-            self._flush()
+        """All that was written. What was written as bytes is one part between others, and the first part always."""
+        self._flush()
         return self._parts
 
     def _flush(self) -> None:
-        self._parts.append(bytes(self._bytes))
-        self._bytes.clear()
+        if self._bytes or not self._parts:
+            self._parts.append(bytes(self._bytes))
+            self._bytes.clear()
 
 
 def join_parts(parts: list[Buffer | Part]) -> bytes:
