@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from compileall import compile_dir
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from benchmarks.wire import Connection, api_versions
 from interop_tests.brokers import free_port, resident_bytes
 from interop_tests.oracle.node import KafkaNode
 
+PACKAGE = Path(__file__).parent.parent / "kpy"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
 START_POLL_S = 0.001
@@ -67,9 +69,13 @@ class RunningBroker:
 
 
 def kpy(*settings: str, in_memory: bool = False) -> Callable[[Path, int], Sequence[str]]:
-    """`kpy serve` of this checkout, with its files in the scratch directory or without any."""
+    """`kpy serve` of this checkout, with its files in the scratch directory or without any.
+
+    Its bytecode is written first, as `pip install` does; a checkout may have none.
+    """
 
     def command(scratch: Path, port: int) -> Sequence[str]:
+        compile_dir(PACKAGE, quiet=1)
         storage = [] if in_memory else ["--data-dir", str(scratch / "data")]
         return [sys.executable, "-m", "kpy", "serve", "--port", str(port), *storage, *settings]
 
