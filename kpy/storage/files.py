@@ -321,7 +321,7 @@ class _MemoryLock:
 
 
 class MemoryFiles:
-    """Files in memory, for tests and for brokers that keep nothing."""
+    """Files in memory, for tests and for brokers that keep nothing. Directories are in the root only."""
 
     __slots__ = ("_directories", "_locked")
 
@@ -360,9 +360,8 @@ class MemoryFiles:
         return file.size
 
     def list(self, path: str = "") -> list[str]:
-        names = list(self._directories.get(path, ()))
-        prefix = f"{path}/" if path else ""
-        return names + [d[len(prefix) :] for d in self._directories if d.startswith(prefix) and d[len(prefix) :]]
+        files = list(self._directories.get(path, ()))
+        return files if path else files + [directory for directory in self._directories if directory]
 
     def make_directory(self, path: str) -> None:
         self._directories.setdefault(path, {})
