@@ -58,6 +58,7 @@ $(BIN)/python:
 
 $(VENV)/.serve: pyproject.toml | $(BIN)/python
 	$(PIP) --editable .
+	$(BIN)/python -m compileall -q kpy
 	@touch $@
 
 $(VENV)/.test: pyproject.toml | $(BIN)/python

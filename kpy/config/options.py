@@ -12,7 +12,7 @@ follow ConfigDef.parseType, ConfigDef.Range, ValidString and ValidList.
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, IntEnum
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, TypeAlias
@@ -256,23 +256,14 @@ def format_double(value: float) -> str:
     return f"{mantissa if '.' in mantissa else mantissa + '.0'}E{int(exponent)}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Declared:
-    """An option before its table has given it a name."""
-
-    type: ConfigType
-    default: Value
-    check: Check | None
-    documentation: str
-    more: Mapping[str, Any]
-
-
 def _declare(kind: ConfigType, default: Value, arguments: tuple[Any, ...], more: dict[str, Any]) -> Any:
-    """The typed face of a declaration: `(default, [check,] documentation)` and what is rarer by keyword."""
+    """The typed face of a declaration: `(default, [check,] documentation)` and what is rarer by keyword.
+
+    The result is an option whose table has yet to name it.
+    """
     *checks, documentation = arguments
-    return Declared(
-        type=kind, default=default, check=checks[0] if checks else None, documentation=documentation, more=more
-    )
+    check = checks[0] if checks else None
+    return Option(name="", type=kind, default=default, check=check, documentation=documentation, **more)
 
 
 def boolean(default: bool, *arguments: Any, **more: Any) -> Any:
@@ -318,17 +309,10 @@ class Options:
     def __init_subclass__(cls) -> None:
         options = {}
         for attribute, declared in list(vars(cls).items()):
-            if isinstance(declared, Declared):
+            if isinstance(declared, Option):
                 delattr(cls, attribute)
                 name = attribute.replace("_", ".")
-                options[name] = Option(
-                    name=name,
-                    type=declared.type,
-                    default=declared.default,
-                    check=declared.check,
-                    documentation=declared.documentation,
-                    **declared.more,
-                )
+                options[name] = replace(declared, name=name)
         cls.options = MappingProxyType(options)
 
     def __init__(self, values: Mapping[str, Value]) -> None:
