@@ -6,6 +6,7 @@ topic. It also gives the batch the form in which it is stored, short of base off
 """
 
 from collections.abc import Sequence
+from struct import Struct
 from typing import Final, NamedTuple
 
 from kpy.protocol.compression import Codec, DecompressedTooLarge, DecompressionError, Decompressor
@@ -19,6 +20,7 @@ from kpy.protocol.records import (
     LOG_APPEND_TIME,
     MAGIC,
     NO_TIMESTAMP,
+    TRANSACTIONAL,
     BatchHeader,
     InvalidRecord,
     Record,
@@ -31,8 +33,11 @@ from kpy.storage.log_config import INT64_MAX, LogConfig, TimestampType
 from kpy.storage.producer_states import AppendOrigin
 from kpy.storage.record_walk import RecordLengthTooLong, Walk, walk
 
+_LENGTH: Final = Struct(">i")
 _SIZE_END: Final = 12
 _MAGIC_END: Final = 17
+_FLAGS: Final = 22
+"""The lower byte of the attributes: nothing is defined in the other."""
 _LEGACY_OVERHEAD: Final = 14
 """The least length that a batch of any format can have (`LegacyRecord.RECORD_OVERHEAD_V0`)."""
 _ZSTD_PRODUCE_VERSION: Final = 7
@@ -69,7 +74,7 @@ def check_produced(records: Buffer | None, version: int) -> Buffer:
         raise KafkaError(ErrorCode.INVALID_RECORD, "there is no record batch")
     if records[16] != MAGIC:
         raise KafkaError(ErrorCode.INVALID_RECORD, f"record batches have format 2, not {records[16]}")
-    if version < _ZSTD_PRODUCE_VERSION and len(records) > 22 and records[22] & 7 == Codec.ZSTD:
+    if version < _ZSTD_PRODUCE_VERSION and len(records) > _FLAGS and records[_FLAGS] & 7 == Codec.ZSTD:
         raise KafkaError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, "zstd takes Produce 7 or later")
     if size != len(records) and _batch_size(records, size) is not None:
         raise KafkaError(ErrorCode.INVALID_RECORD, "there is more than one record batch")
@@ -78,7 +83,7 @@ def check_produced(records: Buffer | None, version: int) -> Buffer:
 
 def is_transactional(records: Buffer) -> bool:
     """Whether a batch that `check_produced` has let pass belongs to a transaction."""
-    return len(records) >= HEADER_BYTES and BatchHeader.unpack(records).is_transactional
+    return len(records) >= HEADER_BYTES and bool(records[_FLAGS] & TRANSACTIONAL)
 
 
 def _batch_size(records: Buffer, position: int) -> int | None:
@@ -86,7 +91,7 @@ def _batch_size(records: Buffer, position: int) -> int | None:
     rest = len(records) - position
     if rest < _SIZE_END:
         return None
-    length = int.from_bytes(records[position + 8 : position + 12], "big", signed=True)
+    length: int = _LENGTH.unpack_from(records, position + 8)[0]
     if length < _LEGACY_OVERHEAD:
         raise KafkaError(ErrorCode.CORRUPT_MESSAGE, f"a batch cannot have the length {length}")
     if rest < _MAGIC_END:
