@@ -20,7 +20,7 @@ from uuid import UUID
 from kpy.protocol.compression import Decompressor
 from kpy.protocol.crc import Buffer
 from kpy.protocol.errors import ErrorCode, KafkaError
-from kpy.protocol.records import EndTransactionMarker, Record, RecordBatch, build_batch
+from kpy.protocol.records import NO_TIMESTAMP, EndTransactionMarker, Record, RecordBatch, build_batch
 from kpy.storage.batch_validation import ValidBatch, validate
 from kpy.storage.files import FileRange, Files
 from kpy.storage.leader_epochs import LeaderEpochs
@@ -80,8 +80,8 @@ class TimestampOffset(NamedTuple):
 class PartitionLog:
     """One partition's log.
 
-    Invariants: `log_start_offset <= recovery_point <= end_offset` but for a recovery point before the log start;
-    segments are in the order of their base offsets, and there is at least one; only the last is appended to.
+    Invariants: neither `log_start_offset` nor `recovery_point` is beyond `end_offset`; there is at least one segment, the
+    first begins at or before the log start, and only the last is appended to.
     """
 
     __slots__ = (
@@ -303,31 +303,23 @@ class PartitionLog:
 
     def offset_for_timestamp(self, timestamp: int) -> TimestampOffset | None:
         """The first record whose timestamp is at least that."""
+        start = self.log_start_offset
         for segment in self._segments:
-            found = segment.offset_for_timestamp(timestamp, self.log_start_offset)
-            if found is None:
-                continue
-            batch = RecordBatch(segment.batch_at(*found))
-            for record in batch:
-                if (
-                    record.timestamp is not None
-                    and record.timestamp >= timestamp
-                    and record.offset >= self.log_start_offset
-                ):
-                    return TimestampOffset(record.timestamp, record.offset, batch.header.leader_epoch)
+            for place in segment.reaching(timestamp, start):
+                for record in RecordBatch(segment.batch_at(*place)):
+                    if record.offset >= start and record.timestamp is not None and record.timestamp >= timestamp:
+                        return TimestampOffset(record.timestamp, record.offset, place[1].leader_epoch)
         return None
 
     def max_timestamp(self) -> TimestampOffset | None:
-        """The first record that has the largest timestamp of all."""
+        """The first record that has the largest timestamp of all; None if no record has one."""
         segment = max(self._segments, key=lambda segment: segment.max_timestamp)  # the first of equal ones
-        found = segment.locate(segment.max_timestamp_offset) if segment.size else None
-        if found is None:
+        place = segment.locate(segment.max_timestamp_offset) if segment.max_timestamp != NO_TIMESTAMP else None
+        if place is None:
             return None
-        batch = RecordBatch(segment.batch_at(*found))
-        timestamp = batch.header.max_timestamp
-        for record in batch:
-            if record.timestamp == timestamp:
-                return TimestampOffset(timestamp, record.offset, batch.header.leader_epoch)
+        for record in RecordBatch(segment.batch_at(*place)):
+            if record.timestamp == segment.max_timestamp:
+                return TimestampOffset(segment.max_timestamp, record.offset, place[1].leader_epoch)
         return None
 
     def end_offset_for_epoch(self, epoch: int) -> tuple[int, int]:

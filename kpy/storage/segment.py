@@ -325,15 +325,14 @@ class Segment:
     def range(self, position: int, size: int) -> FileRange:
         return FileRange(self._log, position, size)
 
-    def offset_for_timestamp(self, timestamp: int, log_start_offset: int) -> tuple[int, BatchHeader] | None:
-        """Position and header of the first batch, from the log start on, whose largest timestamp is at least that."""
+    def reaching(self, timestamp: int, start_offset: int) -> Iterator[tuple[int, BatchHeader]]:
+        """Position and header of the batches, from that offset on, whose largest timestamp is at least that."""
         if self.max_timestamp < timestamp:
-            return None
+            return
         floor = self._times().floor(timestamp) + self.base_offset
-        for position, header in self.headers(self._floor(max(floor, log_start_offset))):
-            if header.max_timestamp >= timestamp and header.last_offset >= log_start_offset:
-                return position, header
-        return None
+        for position, header in self.headers(self._floor(max(floor, start_offset))):
+            if header.max_timestamp >= timestamp and header.last_offset >= start_offset:
+                yield position, header
 
     def batch_at(self, position: int, header: BatchHeader) -> Buffer:
         return self._log.read_at(position, header.size_bytes)

@@ -222,19 +222,28 @@ def test_offsets_for_timestamps(log: PartitionLog) -> None:
 @given(
     groups=st.lists(st.lists(st.integers(0, 40), min_size=1, max_size=4), min_size=1, max_size=30),
     wanted=st.integers(0, 41),
+    start=st.integers(0, 60),
 )
-def test_timestamps_over_segments(groups: list[list[int]], wanted: int) -> None:
+def test_timestamps_over_segments(groups: list[list[int]], wanted: int, start: int) -> None:
     """Over several segments and times in any order, a timestamp is found as a plain search finds it."""
     log = new_log(MemoryFiles(), LogConfig(segment_bytes=400, index_interval_bytes=100))
     for group in groups:
         log.append(build_batch([Record(b"k", b"v", timestamp=time) for time in group]), leader_epoch=0, now_ms=50)
     everything = [time for group in groups for time in group]
-    found = log.offset_for_timestamp(wanted)
-    expected = next((offset for offset, time in enumerate(everything) if time >= wanted), None)
-    assert (found and found.offset) == expected
     largest = log.max_timestamp()
     assert largest is not None
     assert (largest.timestamp, largest.offset) == (max(everything), everything.index(max(everything)))
+    start = log.delete_records_before(min(start, len(everything)))
+    found = log.offset_for_timestamp(wanted)
+    expected = next((offset for offset, time in enumerate(everything) if time >= wanted and offset >= start), None)
+    assert (found and found.offset) == expected
+
+
+def test_no_timestamps(log: PartitionLog) -> None:
+    """Records without timestamps have no largest one, and none that a search finds."""
+    append(log, "a", timestamp=-1)
+    assert log.max_timestamp() is None
+    assert log.offset_for_timestamp(0) is None
 
 
 def test_leader_epochs(log: PartitionLog) -> None:

@@ -62,17 +62,16 @@ def test_locate(sizes: list[int], every: int, interval: int) -> None:
 
 
 @given(timestamps=st.lists(st.integers(0, 50), min_size=1, max_size=40), wanted=st.integers(0, 51))
-def test_offset_for_timestamp(timestamps: list[int], wanted: int) -> None:
-    """The first batch with that timestamp or a larger one is found as a plain search finds it, in any order of them."""
+def test_reaching(timestamps: list[int], wanted: int) -> None:
+    """Batches with that timestamp or a larger one are found as a plain search finds them, in any order of them."""
     segment = new_segment(MemoryFiles(), 150)
     for number, timestamp in enumerate(timestamps):
         segment.append(
             sized_batch(100, timestamp=timestamp, base_offset=BASE + number), BASE + number, BASE + number, timestamp
         )
     for start in (0, len(timestamps) // 2):
-        found = segment.offset_for_timestamp(wanted, BASE + start)
-        expected = next((n for n in range(start, len(timestamps)) if timestamps[n] >= wanted), None)
-        assert (None if found is None else found[1].base_offset - BASE) == expected
+        found = [header.base_offset - BASE for _, header in segment.reaching(wanted, BASE + start)]
+        assert found == [number for number in range(start, len(timestamps)) if timestamps[number] >= wanted]
     assert segment.max_timestamp == max(timestamps)
     assert segment.max_timestamp_offset == BASE + timestamps.index(max(timestamps))
 
