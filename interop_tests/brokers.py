@@ -185,7 +185,8 @@ class KpyBroker(OwnBroker):
         if not self._ready_file.exists():
             return False
         if self.port == 0:
-            self.port = int(self._ready_file.read_text().strip().rpartition(":")[2])
+            self.host, _, port = self._ready_file.read_text().strip().rpartition(":")
+            self.port = int(port)
         return super().answers()
 
 

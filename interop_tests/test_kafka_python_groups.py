@@ -60,11 +60,20 @@ class Member:
                 for batch in self._consumer.poll(timeout_ms=50).values():
                     for record in batch:
                         self._received(record)
+                self._collect_assignment()
                 self.partitions = self._consumer.assignment()
         except BaseException as failure:  # noqa: BLE001  # shown by the test's own thread
             self._failure = failure
         finally:
             self._consumer.close(timeout_ms=5000)
+
+    def _collect_assignment(self) -> None:
+        """A bug of kafka-python 3.0, met on any broker: where a change of metadata caused the rejoin, and a poll's time
+        runs out within it, the next poll does not see that there is an assignment to collect. This makes it look.
+        """
+        coordinator = self._consumer._coordinator
+        if coordinator._join_task is not None:
+            coordinator.request_rejoin()
 
     def _obey(self) -> bool:
         while not self._orders.empty():
@@ -88,7 +97,7 @@ class Group:
         self.records: list[ConsumerRecord] = []
         self._clients = clients
         self._topics = topics
-        self._settings = {"heartbeat_interval_ms": 100, "enable_auto_commit": False, **settings}
+        self._settings = {"heartbeat_interval_ms": 100, "retry_backoff_ms": 10, "enable_auto_commit": False, **settings}
 
     def join(self, prepare: Callable[[KafkaConsumer], None] = lambda consumer: None, **settings: object) -> Member:
         consumer = self._clients.consumer(*self._topics, group_id=self.group_id, **{**self._settings, **settings})
@@ -365,11 +374,15 @@ def test_new_partitions_reach_the_group(clients: Clients, new_group: Callable[..
     assert values_of(group.receive(1)) == [b"new"]
 
 
-def test_a_group_outlives_its_topic(clients: Clients, new_group: Callable[..., Group]) -> None:
+def test_a_group_outlives_its_topic(
+    clients: Clients, unique: Callable[[str], str], new_group: Callable[..., Group]
+) -> None:
     """Deleting one of two subscribed topics leaves the group working with the other."""
-    doomed, kept = clients.topic(partitions=2), clients.topic(partitions=2)
-    group = new_group(doomed, kept, metadata_max_age_ms=200, allow_auto_create_topics=False)
-    group.join()
+    prefix = unique("pattern")
+    doomed, kept = clients.topic(2, name=prefix), clients.topic(2, name=prefix)
+    # By pattern: kafka-python 3.0 creates again what it subscribed to by name, allow_auto_create_topics or not.
+    group = new_group(metadata_max_age_ms=200)
+    group.join(lambda consumer: consumer.subscribe(pattern=f"^{prefix}"))
     group.shares({*partitions_of(doomed, 2), *partitions_of(kept, 2)})
     clients.admin.delete_topics([doomed])
     group.shares(set(partitions_of(kept, 2)))
