@@ -3,6 +3,9 @@
 Two kinds of state live here. What the last record told (`apply`) is durable: generation, protocol, leader, assignments.
 What came after it is soft: who has joined the round under way, whose answers are held. A group that is loaded from the
 log is as it was when its last generation was complete, or when it became empty.
+
+What a record is about to change waits for its replay: `arriving` is the member that takes an instance id over,
+`settled` are those whose sync the record answers. Without the record they mean nothing.
 """
 
 from collections import Counter
@@ -37,6 +40,7 @@ class ClassicGroup:
     - `members` is in order of arrival; `static_members` maps the instance ids of exactly its static ones
     - an id in `pending_joins` has been given out but has not joined with it, so it is no member
     - only members have parked requests; joins are parked in PreparingRebalance, syncs in CompletingRebalance
+    - `pending_syncs` are the members without an answer to their sync, parked or not sent yet
     - with members there is a leader, which is one of them
     """
 
@@ -60,6 +64,7 @@ class ClassicGroup:
         self.initial_delay: InitialDelay | None = None
         self.new_member_added = False
         self.arriving: Member | None = None
+        self.settled: frozenset[str] = frozenset()
         self.stored: GroupMetadataValue | None = None
         self._supporters: Counter[str] = Counter()
 
@@ -276,7 +281,7 @@ class ClassicGroup:
     def apply(self, value: GroupMetadataValue) -> None:
         """A record: the members are those that it names, assigned as it says.
 
-        Those who are here keep what records do not tell, such as the strategies that were not chosen.
+        Those who are here keep what records do not tell: the strategies that were not chosen.
         """
         state = GroupState.STABLE if value.members else GroupState.EMPTY
         check_recorded_move(self.group_id, self.state, state)
@@ -287,10 +292,10 @@ class ClassicGroup:
         self.static_members = {}
         self._supporters = Counter()
         for stored in value.members:
-            member = known.get(stored.member_id)
-            if member is None:
-                member = Member.from_record(self.group_id, value.protocol or "", stored)
-            member.assignment = bytes(stored.assignment)
+            member = Member.from_record(self.group_id, value.protocol or "", stored)
+            here = known.get(stored.member_id)
+            if here is not None and member.protocols.items() <= here.protocols.items():
+                member.protocols = here.protocols
             self._include(member)
         self.state = state
         self.state_timestamp_ms = value.current_state_timestamp
@@ -299,7 +304,8 @@ class ClassicGroup:
         self.protocol = value.protocol
         self.leader = value.leader
         self.subscribed_topics = self._subscribed_topics()
-        self.pending_syncs &= self.members.keys()
+        self.pending_syncs = (self.pending_syncs & self.members.keys()) - self.settled
+        self.settled = frozenset()
         self.initial_delay = None
         self.stored = value
 
@@ -347,7 +353,7 @@ class ClassicGroup:
         assert self.parked_joins.keys() <= members.keys()
         assert self.parked_syncs.keys() <= members.keys()
         assert self.pending_syncs <= members.keys()
-        assert not self.pending_syncs & self.parked_syncs.keys()
+        assert self.parked_syncs.keys() <= self.pending_syncs
         assert not self.parked_joins or state is GroupState.PREPARING_REBALANCE
         assert not self.parked_syncs or state is GroupState.COMPLETING_REBALANCE
         assert not self.pending_syncs or state in (GroupState.COMPLETING_REBALANCE, GroupState.STABLE)

@@ -10,7 +10,6 @@ Groups are kept by id whatever their protocol is (`group.Group`); requests of th
 `ClassicGroup`s, offsets and listings to any.
 """
 
-import logging
 from collections.abc import Hashable, Mapping, Sequence
 from random import Random
 from typing import cast
@@ -48,8 +47,6 @@ from kpy.protocol.messages.offset_delete import OffsetDeleteRequest
 from kpy.protocol.messages.offset_fetch import OffsetFetchRequestGroup, OffsetFetchResponseGroup
 from kpy.protocol.messages.sync_group import SyncGroupRequest
 from kpy.state_machine import NOTHING, Decision, Record, Reply, ReplyTo, Timer
-
-logger = logging.getLogger(__name__)
 
 EXPIRY_TIMER: Hashable = ("expiry",)
 
@@ -300,16 +297,20 @@ class GroupCoordinator:
         return deciding.decision()
 
     def _expire_offsets(self, now_ms: int) -> Decision:
-        """Forget what was kept for too long, then groups that nobody is in and that have nothing left."""
-        found: list[Record] = []
+        """Forget what was kept for too long, then groups that nobody is in and that have nothing left.
+
+        A group that everybody has left, but that could not be recorded as empty then, is now.
+        """
+        deciding = Deciding(now_ms)
+        deciding.timers.append(self._expiry_timer())
         for group in self._groups.values():
             expired = self._offsets.expired(group, self._config.offsets_retention_ms, now_ms)
-            found += expired
+            deciding.records += expired
             if group.state is GroupState.EMPTY and len(expired) == self._offsets.count(group.group_id):
-                found += group.tombstones()
-        if found:
-            logger.info("%d records expire", len(found))
-        return Decision(records=found, timers=(self._expiry_timer(),))
+                deciding.records += group.tombstones()
+            elif not group.members:
+                self._rebalances.complete_if_joined(group, deciding)
+        return deciding.decision()
 
     def loaded(self, *, now_ms: int) -> Decision:
         """Sessions begin anew. A group that is over the limit, which was lowered, rebalances down to it."""
@@ -346,7 +347,7 @@ class GroupCoordinator:
 
     def durable_state(self) -> object:
         """What a replay of the log must give again: the last record of each group, and every offset."""
-        stored = {group_id: group.stored for group_id, group in self._groups.items()}
+        stored = {group_id: group.stored for group_id, group in self._groups.items() if group.stored is not None}
         return stored, self._offsets.durable_state()
 
     def check_invariants(self) -> None:

@@ -30,11 +30,11 @@ def sync(group: ClassicGroup, request: SyncGroupRequest, to: ReplyTo, deciding: 
     if group.state is GroupState.PREPARING_REBALANCE:
         deciding.reply(to, sync_group_error(ErrorCode.REBALANCE_IN_PROGRESS))
         return
-    group.pending_syncs.discard(member.member_id)
-    if not group.pending_syncs:
-        deciding.cancel(sync_timer(group.group_id))
     if group.state is GroupState.STABLE:
         deciding.reply(to, _assigned(group, member.assignment))
+        group.pending_syncs.discard(member.member_id)
+        if not group.pending_syncs:
+            deciding.cancel(sync_timer(group.group_id))
         return
     older = group.parked_syncs.pop(member.member_id, None)
     if older is not None:
@@ -59,7 +59,7 @@ def _settle(group: ClassicGroup, request: SyncGroupRequest, deciding: Deciding) 
     """The leader has assigned: one record for the generation, and an answer for everybody who waits for it.
 
     Members that the leader forgot get nothing; what it assigns to strangers is dropped. The group is stable when the
-    record is replayed. If it cannot be appended, those who waited are told so and sync again.
+    record is replayed. If it cannot be appended, those who waited are told so and are expected to sync again.
     """
     assignment = dict.fromkeys(group.members, NO_ASSIGNMENT)
     assignment.update(
@@ -70,7 +70,10 @@ def _settle(group: ClassicGroup, request: SyncGroupRequest, deciding: Deciding) 
     for member_id, to in group.parked_syncs.items():
         deciding.reply(to, _assigned(group, assignment[member_id]))
         Rebalances.expect_heartbeat(group.members[member_id], deciding)
+    group.settled = frozenset(group.parked_syncs)
     group.parked_syncs.clear()
+    if group.settled == group.pending_syncs:
+        deciding.cancel(sync_timer(group.group_id))
 
 
 def _assigned(group: ClassicGroup, assignment: bytes) -> SyncGroupResponse:

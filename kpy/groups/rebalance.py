@@ -132,9 +132,9 @@ class Rebalances:
 
     def sync_timer_expired(self, group: ClassicGroup, deciding: Deciding) -> None:
         """Members that joined the generation but never came for their assignment are out."""
-        if not group.pending_syncs:
+        missing = sorted(group.pending_syncs - group.parked_syncs.keys())
+        if not missing:
             return
-        missing = sorted(group.pending_syncs)
         for member_id in missing:
             deciding.cancel(group.members[member_id].session_timer)
             group.remove(member_id)
