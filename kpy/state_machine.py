@@ -11,7 +11,7 @@ at its state and *decide*: they return a `Decision` and change nothing durable. 
 
 Loading after a restart is replaying the partition, so that a live machine and a loaded one took the same path to
 their state. If the append fails, nothing is replayed, no timer changes and every reply of that decision is failed
-with the error.
+with the error; a timer whose decision it was fires again soon.
 
 Soft state (parked requests, session deadlines) may change while deciding; it is lost with the process and no record
 depends on it.

@@ -17,6 +17,9 @@ logger = logging.getLogger(__name__)
 M = TypeVar("M", bound=StateMachine)
 R = TypeVar("R", bound=Message)
 
+TIMER_RETRY_MS = 500
+"""When a timer fires again whose decision could not be appended (CoordinatorRuntime does the same)."""
+
 KeyAndValue = tuple[bytes | None, bytes | None]
 
 
@@ -123,8 +126,8 @@ class StateMachineRuntime(Generic[M]):
         finally:
             self._parked.discard(parked)
 
-    def execute(self, decision: Decision) -> None:
-        """Carry out a decision, in the order that `kpy.state_machine` states."""
+    def execute(self, decision: Decision) -> bool:
+        """Carry out a decision, in the order that `kpy.state_machine` states; whether its records could be appended."""
         if decision.records:
             try:
                 self._journal.append_records([self.machine.encode(record) for record in decision.records])
@@ -132,7 +135,7 @@ class StateMachineRuntime(Generic[M]):
                 logger.error("%s: could not append %d records: %s", self.name, len(decision.records), error)
                 for reply in decision.replies:
                     reply.to.fail(error)
-                return
+                return False
             for record in decision.records:
                 self.machine.replay(record)
             if self._replayed is not None:
@@ -141,6 +144,7 @@ class StateMachineRuntime(Generic[M]):
             self._set_timer(timer.key, timer.delay_ms)
         for reply in decision.replies:
             reply.to.resolve(reply.message)
+        return True
 
     def _set_timer(self, key: Hashable, delay_ms: int | None) -> None:
         if delay_ms is None:
@@ -152,4 +156,5 @@ class StateMachineRuntime(Generic[M]):
 
     def _expire(self, key: Hashable) -> None:
         self._timer_keys.discard(key)
-        self.execute(self.machine.expire(key, now_ms=self._clock.now_ms()))
+        if not self.execute(self.machine.expire(key, now_ms=self._clock.now_ms())):
+            self._set_timer(key, TIMER_RETRY_MS)
