@@ -3,7 +3,7 @@
     python -m benchmarks.append [--disk DIRECTORY] [--seconds N]
 
 Batches are of about 64 KiB, as a busy producer sends them. `alike` are records of one size, as benchmarks make them;
-`mixed` are of random sizes. `idempotent` has sequence numbers. The batch is made before, and copied for each append as
+`mixed` are of random sizes, and `alone` is a batch of one. The batch is made before, and copied for each append as
 the network's receive buffer would be; that copy is measured by itself and taken off.
 """
 
@@ -20,7 +20,6 @@ from kpy.protocol.compression import Codec
 from kpy.protocol.records import Record, build_batch
 from kpy.storage.files import DiskFiles, Files, MemoryFiles
 from kpy.storage.log_directory import LogDirectory
-from kpy.storage.partition_log import PartitionLog
 
 BATCH_BYTES = 64 * 1024
 NOW_MS = 1_700_000_000_000
@@ -71,12 +70,6 @@ def measure(act: Callable[[], object], seconds: float) -> float:
             act()
         best = min(best, (time.perf_counter() - started) / 20)
     return best
-
-
-def new_log(files: Files) -> PartitionLog:
-    """An empty log."""
-    directory = LogDirectory.open(files)
-    return directory.create("topic", 0, UUID(int=1))
 
 
 def cost(case: Case, files: Files, seconds: float) -> float:

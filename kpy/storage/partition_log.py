@@ -80,8 +80,8 @@ class TimestampOffset(NamedTuple):
 class PartitionLog:
     """One partition's log.
 
-    Invariants: neither `log_start_offset` nor `recovery_point` is beyond `end_offset`; there is at least one segment, the
-    first begins at or before the log start, and only the last is appended to.
+    Invariants: neither `log_start_offset` nor `recovery_point` is beyond `end_offset`; there is at least one segment,
+    the first begins at or before the log start, and only the last is appended to.
     """
 
     __slots__ = (
