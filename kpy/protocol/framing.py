@@ -8,9 +8,12 @@
         ...
 
 A frame is a writable view of the receive buffer, not a copy, and is valid until the next `get_buffer()`. The buffer
-grows with the bytes that arrive: a peer that claims 99 MB and sends ten bytes has cost nothing.
+grows with the bytes that arrive: a peer that claims 99 MB and sends ten bytes has cost nothing. A reader keeps a small
+buffer; the large ones that it needs for a while come from `SpareBuffers` and go back there, because fresh memory costs
+the kernel more than everything else that is done with a frame.
 """
 
+from bisect import insort
 from collections.abc import Iterator
 from struct import Struct
 
@@ -20,6 +23,9 @@ from kpy.protocol.primitives import Buffer
 INITIAL_BUFFER_BYTES = 64 * 1024
 GROWTH = 4
 """How many times the bytes that have arrived the buffer may hold, once they no longer fit."""
+
+SPARE_BYTES_MAX = 8 * 1024 * 1024
+"""What `SpareBuffers` keep, together: some requests of the size that producers make by default."""
 
 _SIZE = Struct(">i")
 
@@ -32,19 +38,48 @@ class FrameTooLarge(FrameError):
     """A frame claims to be larger than the limit."""
 
 
+class SpareBuffers:
+    """Large buffers that no reader uses now, for the next that needs one.
+
+    Invariant: they are no more than `SPARE_BYTES_MAX` together, and in the order of their sizes.
+    """
+
+    __slots__ = ("_spares", "size_bytes")
+
+    def __init__(self) -> None:
+        self._spares: list[bytearray] = []
+        self.size_bytes = 0
+
+    def take(self, size: int) -> bytearray:
+        """A buffer of at least that size, the largest that there is; what is in it is left over from its last use."""
+        if not self._spares or len(self._spares[-1]) < size:
+            return bytearray(size)
+        largest = self._spares.pop()
+        self.size_bytes -= len(largest)
+        return largest
+
+    def give(self, buffer: bytearray) -> None:
+        """`buffer` is not used any more."""
+        if self.size_bytes + len(buffer) <= SPARE_BYTES_MAX:
+            insort(self._spares, buffer, key=len)
+            self.size_bytes += len(buffer)
+
+
 class FrameReader:
     """Divides a stream of bytes into frames of at most `max_frame_bytes`.
 
     Invariant: `buffer[start:end]` is what has arrived and has not been handed out, and begins with a frame's size.
     """
 
-    __slots__ = ("_buffer", "_end", "_max_frame_bytes", "_start", "_view")
+    __slots__ = ("_buffer", "_end", "_max_frame_bytes", "_small_buffer", "_spares", "_start", "_view")
 
-    def __init__(self, max_frame_bytes: int) -> None:
+    def __init__(self, max_frame_bytes: int, spares: SpareBuffers | None = None) -> None:
         self._max_frame_bytes = max_frame_bytes
+        self._spares = SpareBuffers() if spares is None else spares
         self._start = 0
         self._end = 0
-        self._allocate(INITIAL_BUFFER_BYTES)
+        self._buffer = self._small_buffer = bytearray(INITIAL_BUFFER_BYTES)
+        self._view = memoryview(self._buffer)
 
     @property
     def capacity(self) -> int:
@@ -60,8 +95,8 @@ class FrameReader:
         """Where to put what arrives next; never empty. Ends the life of the frames handed out before."""
         if self._start == self._end:
             self._start = self._end = 0
-            if len(self._buffer) > INITIAL_BUFFER_BYTES:
-                self._allocate(INITIAL_BUFFER_BYTES)
+            if self._buffer is not self._small_buffer:
+                self._use(self._small_buffer)
         else:
             self._make_room()
         return self._view[self._end :]
@@ -104,7 +139,7 @@ class FrameReader:
         capacity = self._capacity_for(size)
         left = self._view[self._start : self._end]
         if capacity != len(self._buffer):
-            self._allocate(capacity)
+            self._use(self._spares.take(capacity) if capacity > INITIAL_BUFFER_BYTES else self._small_buffer)
         elif not self._start or self._start + size <= capacity > self._end:
             return
         self._view[: len(left)] = left
@@ -117,6 +152,8 @@ class FrameReader:
             return min(size, GROWTH * capacity) if size > left else GROWTH * capacity
         return INITIAL_BUFFER_BYTES if max(size, left + 1) <= INITIAL_BUFFER_BYTES else capacity
 
-    def _allocate(self, capacity: int) -> None:
-        self._buffer = bytearray(capacity)
-        self._view = memoryview(self._buffer)
+    def _use(self, buffer: bytearray) -> None:
+        if self._buffer is not self._small_buffer:
+            self._spares.give(self._buffer)
+        self._buffer = buffer
+        self._view = memoryview(buffer)

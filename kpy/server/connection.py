@@ -54,7 +54,7 @@ class Connection:
         self.waiting_on_broker = False
         self._stream = stream
         self._handle = handle
-        self._reader = FrameReader(max_request_bytes)
+        self._reader = FrameReader(max_request_bytes, request_memory.spares)
         self._buffer_bytes = 0
         self._bytes_since_progress = 0
         self._since_checkpoint = 0

@@ -11,6 +11,8 @@ from typing import Protocol
 
 import trio
 
+from kpy.protocol.framing import SpareBuffers
+
 SMALL_BUFFER_BYTES = 1 << 16
 STALLED_SECONDS = 5.0
 
@@ -33,6 +35,7 @@ class RequestMemory:
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
         self.held_bytes = 0
+        self.spares = SpareBuffers()
         self._holders: dict[Holder, int] = {}
         self._waiting: deque[Holder] = deque()
         self._favoured: Holder | None = None

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kpy.protocol.framing import GROWTH, INITIAL_BUFFER_BYTES, FrameError, FrameReader, FrameTooLarge
+from kpy.protocol.framing import (
+    GROWTH,
+    INITIAL_BUFFER_BYTES,
+    SPARE_BYTES_MAX,
+    FrameError,
+    FrameReader,
+    FrameTooLarge,
+    SpareBuffers,
+)
 
 LIMIT = 100 * 1024 * 1024
 
@@ -142,3 +150,43 @@ def test_too_large() -> None:
     reader.feed(struct.pack(">i", 11))
     with pytest.raises(FrameTooLarge):
         frames(reader)
+
+
+def test_large_buffers_are_used_again() -> None:
+    """A large frame on one connection is received in the buffer that another connection needed before."""
+    spares = SpareBuffers()
+    payloads = [bytes([number]) * (10 * INITIAL_BUFFER_BYTES) for number in range(3)]
+    buffers = []
+    for payload in payloads:
+        reader = FrameReader(LIMIT, spares)
+        reader.feed(frame(payload))
+        (view,) = reader
+        assert bytes(view) == payload
+        buffers.append(view.obj)
+        reader.get_buffer()
+        assert reader.capacity == INITIAL_BUFFER_BYTES
+    assert buffers[0] is buffers[1] is buffers[2]
+
+
+def test_buffers_in_use_are_not_shared() -> None:
+    """Connections that receive large frames at the same time have a buffer each."""
+    spares = SpareBuffers()
+    spares.give(bytearray(10 * INITIAL_BUFFER_BYTES))
+    readers = [FrameReader(LIMIT, spares) for _ in range(3)]
+    payloads = [bytes([number]) * (5 * INITIAL_BUFFER_BYTES) for number in range(3)]
+    for half in (slice(None, 100_000), slice(100_000, None)):
+        for reader, payload in zip(readers, payloads, strict=True):
+            reader.feed(frame(payload)[half])
+    assert [frames(reader) for reader in readers] == [[payload] for payload in payloads]
+
+
+def test_spare_buffers_are_bounded() -> None:
+    """What is kept for later is no more than the limit, however much was in use."""
+    spares = SpareBuffers()
+    for size in (SPARE_BYTES_MAX + 1, SPARE_BYTES_MAX // 2, SPARE_BYTES_MAX // 2, 1):
+        spares.give(bytearray(size))
+    assert spares.size_bytes == SPARE_BYTES_MAX
+    assert len(spares.take(1)) == SPARE_BYTES_MAX // 2
+    assert spares.size_bytes == SPARE_BYTES_MAX // 2
+    assert len(spares.take(SPARE_BYTES_MAX)) == SPARE_BYTES_MAX
+    assert spares.size_bytes == SPARE_BYTES_MAX // 2
