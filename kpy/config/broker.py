@@ -195,6 +195,18 @@ class BrokerConfig(Options):
     log_flush_scheduler_interval_ms: int = long(
         INT64_MAX, "log.flush.interval.ms, if that is not set", without_effect=NO_TIMED_FLUSH
     )
+    log_flush_offset_checkpoint_interval_ms: int = integer(
+        60000, at_least(1), "how often a data directory notes how far its logs are on the disk, and where they start"
+    )
+    producer_id_expiration_ms: int = integer(
+        86400000,
+        at_least(1),
+        "how long a producer may be silent before its sequence numbers are forgotten",
+        update_mode=CLUSTER_WIDE,
+    )
+    producer_id_expiration_check_interval_ms: int = integer(
+        600000, at_least(1), "how often such producers are looked for"
+    )
     log_cleanup_policy: tuple[str, ...] = listing(
         ("delete",),
         CLEANUP_POLICIES,

@@ -32,6 +32,7 @@ from kpy.server.dispatch import Dispatcher
 from kpy.server.fetch_sessions import FetchSessions
 from kpy.server.groups import Groups
 from kpy.server.handlers import all_handlers
+from kpy.server.maintenance import expire_producers_forever, write_checkpoints_forever
 from kpy.server.memory import RequestMemory
 from kpy.server.network import ByteStream, Endpoint, accept_forever, bind
 from kpy.server.partitions import Partitions
@@ -169,12 +170,8 @@ class Broker:
     async def _serve(
         self, listeners: list["BoundListener"], timers: Timers, task_status: trio.TaskStatus[None]
     ) -> None:
-        config, services = self.config, self.services
-        connections = Connections(
-            max_connections=config.max_connections,
-            max_per_address=config.max_connections_per_ip,
-            max_idle_ms=config.connections_max_idle_ms,
-        )
+        config, services, logs = self.config, self.services, self.services.partitions.logs
+        connections = Connections(lambda: services.config)
         dispatcher = Dispatcher(services, all_handlers())
         memory = RequestMemory(config.queued_max_request_bytes if config.queued_max_request_bytes > 0 else sys.maxsize)
 
@@ -191,6 +188,8 @@ class Broker:
             nursery.start_soon(timers.run)
             nursery.start_soon(connections.close_idle_forever)
             nursery.start_soon(services.groups.load_in_background)
+            nursery.start_soon(write_checkpoints_forever, logs, config)
+            nursery.start_soon(expire_producers_forever, logs, lambda: services.config, self.clock)
             accepting: list[trio.CancelScope] = []
             for listener in listeners:
                 make = partial(connect, listener.name)

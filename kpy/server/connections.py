@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Callable
+from typing import Protocol
 
 import trio
 
@@ -12,13 +13,19 @@ from kpy.server.network import ByteStream
 logger = logging.getLogger(__name__)
 
 
-class Connections:
-    """The open connections, bounded by `max.connections` and `max.connections.per.ip`."""
+class Limits(Protocol):
+    """The part of a broker's configuration that connections live by."""
 
-    def __init__(self, *, max_connections: int, max_per_address: int, max_idle_ms: int) -> None:
-        self.max_connections = max_connections
-        self.max_per_address = max_per_address
-        self.max_idle_seconds = max_idle_ms / 1000
+    max_connections: int
+    max_connections_per_ip: int
+    connections_max_idle_ms: int
+
+
+class Connections:
+    """The open connections, bounded by `max.connections` and `max.connections.per.ip` as they are at each moment."""
+
+    def __init__(self, config: Callable[[], Limits]) -> None:
+        self._config = config
         self.refusing = False
         self._open: set[Connection] = set()
         self._per_address: Counter[str] = Counter()
@@ -42,9 +49,10 @@ class Connections:
     def _why_not(self, peer: str) -> str | None:
         if self.refusing:
             return "the broker is stopping"
-        if len(self._open) >= self.max_connections:
+        config = self._config()
+        if len(self._open) >= config.max_connections:
             return f"there are {len(self._open)} already (max.connections)"
-        if self._per_address[peer] >= self.max_per_address:
+        if self._per_address[peer] >= config.max_connections_per_ip:
             return f"that address has {self._per_address[peer]} already (max.connections.per.ip)"
         return None
 
@@ -63,11 +71,12 @@ class Connections:
         """Close each connection that has made no progress for `connections.max.idle.ms`."""
         while True:
             now = trio.current_time()
-            next_check = now + self.max_idle_seconds
+            max_idle_seconds = self._config().connections_max_idle_ms / 1000
+            next_check = now + max_idle_seconds
             for connection in self._open:
                 if connection.waiting_on_broker:
                     continue
-                idle_at = connection.last_progress + self.max_idle_seconds
+                idle_at = connection.last_progress + max_idle_seconds
                 if idle_at <= now:
                     connection.close()
                 else:

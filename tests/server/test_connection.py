@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Awaitable, Sequence
+from types import SimpleNamespace
 
 import pytest
 import trio
@@ -155,7 +156,8 @@ async def test_a_bug_in_a_handler_is_loud_and_ends_only_its_connection(
 
 
 def connections_for_test(**limits: int) -> Connections:
-    return Connections(**{"max_connections": 10, "max_per_address": 10, "max_idle_ms": 1000} | limits)
+    config = {"max_connections": 10, "max_connections_per_ip": 10, "connections_max_idle_ms": 1000} | limits
+    return Connections(lambda: SimpleNamespace(**config))
 
 
 async def test_an_idle_connection_is_closed_and_a_busy_one_is_not(autojump_clock: MockClock) -> None:
@@ -194,7 +196,7 @@ async def test_a_peer_that_does_not_take_its_replies_is_idle(autojump_clock: Moc
         nursery.cancel_scope.cancel()
 
 
-@pytest.mark.parametrize("limits", [{"max_connections": 2}, {"max_per_address": 2}])
+@pytest.mark.parametrize("limits", [{"max_connections": 2}, {"max_connections_per_ip": 2}])
 async def test_connections_beyond_the_limit_are_refused_until_one_ends(
     limits: dict[str, int], autojump_clock: MockClock
 ) -> None:
