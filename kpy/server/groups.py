@@ -54,7 +54,8 @@ class Groups:
 
     def leader_of(self, group_id: str) -> int:
         """The broker whose coordinator a group belongs to; no one's id if the partition has no leader now."""
-        partition = self._partitions.image.partition(CONSUMER_OFFSETS, self._partition_of(group_id))
+        index = self._partition_of(group_id)  # creates the topic, and so a new image
+        partition = self._partitions.image.partition(CONSUMER_OFFSETS, index)
         return partition.leader if partition is not None else NO_LEADER
 
     def runtime_for(self, group_id: str) -> GroupRuntime:
