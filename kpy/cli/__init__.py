@@ -53,7 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", help="where to listen; 0.0.0.0 or :: is every interface (127.0.0.1 and ::1)")
     serve.add_argument("--port", type=_port, help="port to listen on; 0 takes a free one (9092)")
     serve.add_argument("--advertise", metavar="HOST:PORT", help="the address that clients are told to use")
-    serve.add_argument("--data-dir", metavar="DIR", help="keep everything in this directory (in memory)")
+    serve.add_argument(
+        "--data-dir", metavar="DIR", type=_directory, help="keep everything in this directory (in memory)"
+    )
     serve.add_argument("--config", metavar="FILE", help="read options from a file like Kafka's server.properties")
     serve.add_argument(
         "-c", dest="assignments", metavar="NAME=VALUE", action="append", default=[], help="set an option; repeatable"
@@ -72,3 +74,9 @@ def _port(text: str) -> int:
     if text.isdecimal() and int(text) <= 65535:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text} is not a port: 0 to 65535")
+
+
+def _directory(text: str) -> str:
+    if text:
+        return text
+    raise argparse.ArgumentTypeError("the name of the directory is empty")  # a variable that is not set, most likely

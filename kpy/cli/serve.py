@@ -1,5 +1,6 @@
 """`kpy serve`: from the command line to a configuration, and a broker run until a signal."""
 
+import gc
 import logging
 import os
 import signal
@@ -60,6 +61,7 @@ def _load(options: Namespace) -> Loaded:
 
 
 def _run(config: BrokerConfig, ready_file: Path | None) -> int:
+    gc.disable()  # what a start makes is there to stay: looking for garbage in it takes a twentieth of the time
     import trio  # noqa: PLC0415 - a mistake in the configuration is answered without it
 
     from kpy.server.broker import Broker, StartupError  # noqa: PLC0415 - as above
@@ -94,6 +96,8 @@ class Announcement:
 
     def started(self, _value: None = None) -> None:
         """The broker accepts connections."""
+        gc.freeze()  # nor will any collection look into it while a client waits
+        gc.enable()
         address = str(self._broker.addresses[0])
         if self._ready_file is not None:
             try:

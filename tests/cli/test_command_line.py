@@ -41,7 +41,15 @@ def test_help_costs_no_import_of_the_broker() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("sevre",), ("serve", "--prot", "1"), ("serve", "--port", "65536"), ("serve", "--port", "a")]
+    "arguments",
+    [
+        (),
+        ("sevre",),
+        ("serve", "--prot", "1"),
+        ("serve", "--port", "65536"),
+        ("serve", "--port", "a"),
+        ("serve", "--data-dir", ""),
+    ],
 )
 def test_mistakes_of_the_command_line(kpy, arguments: tuple[str, ...]) -> None:  # type: ignore[no-untyped-def]
     """What the command line does not have ends with status 2 and the usage."""
