@@ -105,7 +105,7 @@ class StateMachineRuntime(Generic[M]):
         for key in self._timer_keys:
             self._timers.cancel((self, key))
         self._timer_keys.clear()
-        for slot in list(self._parked):
+        for slot in [slot for slot in self._parked if slot.message is None]:
             slot.fail(KafkaError(ErrorCode.NOT_COORDINATOR, "the coordinator is shutting down"))
         self._parked.clear()
 
