@@ -15,7 +15,7 @@ Results = Mapping[str, Sequence[Measurements]]
 def markdown(results: Results) -> str:
     """Medians over the rounds, and how many times better kpy is than each other broker (below 1: worse)."""
     median = {name: medians(rounds) for name, rounds in results.items()}
-    others = [name for name in results if name != SUBJECT and SUBJECT in results]
+    others = [name for name in results if SUBJECT in results and not name.startswith(SUBJECT)]
     header = ["", "unit", *results, *(f"better than {name}" for name in others)]
     lines = [header, ["-", "-", *("-:" for _ in header[2:])]]
     for metric in _metrics(results):
