@@ -1,0 +1,102 @@
+"""Where the time of a start goes: `python -m benchmarks.start_up`.
+
+Each line is a process of its own, run in turn with the others, from bytecode; the medians of its rounds. CPU time is
+what to compare: it says the same on a machine that is busy otherwise. What `import trio, construct` takes is out of
+kpy's hands. The last lines are brokers inside one process, which has imported everything.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from compileall import compile_dir
+from dataclasses import dataclass
+from functools import partial
+
+from benchmarks.brokers import PACKAGE, Candidate, kpy, running
+from kpy.testing import Broker
+
+ROUNDS = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What something took, in seconds."""
+
+    wall_s: float
+    cpu_s: float
+
+
+def python(*arguments: str) -> Cost:
+    """An interpreter from its start to its end."""
+    started = time.perf_counter()
+    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    wall_s = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, process.args)
+    return Cost(wall_s, usage.ru_utime + usage.ru_stime)
+
+
+def serve(*, in_memory: bool) -> Cost:
+    """`kpy serve` until it has answered an ApiVersions request."""
+    with running(Candidate("kpy", kpy(in_memory=in_memory))) as broker:
+        return Cost(broker.start_s, broker.cpu_s())
+
+
+def timed(action: Callable[[], object]) -> Cost:
+    wall_s, cpu_s = time.perf_counter(), time.process_time()
+    action()
+    return Cost(time.perf_counter() - wall_s, time.process_time() - cpu_s)
+
+
+def brokers_in_process(rounds: int) -> dict[str, list[Cost]]:
+    """`kpy.testing.Broker`, after a first one that is not counted."""
+    with Broker():
+        pass
+    ready, gone = [], []
+    for _ in range(rounds):
+        broker = Broker()
+        ready.append(timed(broker.start))
+        gone.append(timed(broker.stop))
+    return {"kpy.testing.Broker().start()": ready, "kpy.testing.Broker().stop()": gone}
+
+
+PROCESSES: dict[str, Callable[[], Cost]] = {
+    "python": partial(python, "-c", "pass"),
+    "import trio": partial(python, "-c", "import trio"),
+    "import trio, construct": partial(python, "-c", "import trio, construct"),
+    "import pytest": partial(python, "-c", "import pytest"),
+    "import pytest, kpy.testing.pytest_plugin": partial(python, "-c", "import pytest, kpy.testing.pytest_plugin"),
+    "kpy --version": partial(python, "-m", "kpy", "--version"),
+    "import kpy.server.broker, with all handlers": partial(
+        python, "-c", "import kpy.server.broker, kpy.server.handlers as handlers; handlers.all_handlers()"
+    ),
+    "kpy serve, to the first answer": partial(serve, in_memory=True),
+    "kpy serve --data-dir, to the first answer": partial(serve, in_memory=False),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.start_up", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"default: {ROUNDS}")
+    rounds = parser.parse_args().rounds
+    compile_dir(PACKAGE, quiet=1)
+    costs: dict[str, list[Cost]] = {name: [] for name in PROCESSES}
+    for _ in range(rounds):
+        for name, measure in PROCESSES.items():
+            costs[name].append(measure())
+    costs |= brokers_in_process(rounds)
+    print(f"{'':45} {'CPU ms':>8} {'wall ms':>8}")
+    for name, measured in costs.items():
+        cpu_ms = statistics.median(cost.cpu_s for cost in measured) * 1000
+        wall_ms = statistics.median(cost.wall_s for cost in measured) * 1000
+        print(f"{name:45} {cpu_ms:8.1f} {wall_ms:8.1f}")
+
+
+if __name__ == "__main__":
+    main()
