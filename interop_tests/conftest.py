@@ -31,6 +31,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "cannot_pass(broker, why): the scenario is skipped on this broker, and why")
+    # kafka-python leaves sockets to the garbage collector when a connection is refused.
+    config.addinivalue_line("filterwarnings", "ignore:unclosed:ResourceWarning")
     config.addinivalue_line("markers", "only_on(broker, why): the scenario is skipped on any other broker, and why")
 
 

@@ -26,7 +26,7 @@ def admin(broker: Broker) -> Admin:
         assert status == 0, f"`{command}` failed: {output}"
         try:
             return ast.literal_eval(output.strip())
-        except ValueError:
+        except (ValueError, SyntaxError):
             return output
 
     return run
