@@ -11,6 +11,7 @@ what and why, or a failure if `KPY_REQUIRE_ALL=1`.
 
 import os
 import uuid
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 
@@ -31,8 +32,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "cannot_pass(broker, why): the scenario is skipped on this broker, and why")
-    # kafka-python leaves sockets to the garbage collector when a connection is refused.
+    # kafka-python leaves sockets to the garbage collector when a connection is refused: in a test, and after the last.
     config.addinivalue_line("filterwarnings", "ignore:unclosed:ResourceWarning")
+    warnings.filterwarnings("ignore", "unclosed", ResourceWarning)
     config.addinivalue_line("markers", "only_on(broker, why): the scenario is skipped on any other broker, and why")
 
 

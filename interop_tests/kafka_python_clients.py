@@ -15,7 +15,7 @@ class Clients:
     def __init__(self, bootstrap: str, stack: ExitStack, unique: Callable[[str], str]) -> None:
         self.bootstrap = bootstrap
         self._stack = stack
-        self._unique = unique
+        self.unique = unique
         self._admin: KafkaAdminClient | None = None
 
     def producer(self, **settings: object) -> KafkaProducer:
@@ -36,7 +36,7 @@ class Clients:
 
     def topic(self, partitions: int = 1, *, name: str = "topic", **configs: object) -> str:
         """A new topic; `max_message_bytes=1` is the config `max.message.bytes`."""
-        topic = self._unique(name)
+        topic = self.unique(name)
         settings = {key.replace("_", "."): str(value) for key, value in configs.items()}
         new = {topic: {"num_partitions": partitions, "replication_factor": 1, "configs": settings}}
         self.admin.create_topics(new, wait_for_metadata=True)

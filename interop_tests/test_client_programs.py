@@ -1,10 +1,12 @@
-"""aiokafka, confluent-kafka (librdkafka) and Apache Kafka's Java console tools, so that nothing is built for one client's habits."""
+"""Clients as programs of their own that can be killed: kafka-python, aiokafka, confluent-kafka and the Java console tools.
 
-import signal
-from collections import Counter
-from collections.abc import Callable
+All run the same scenarios, so that nothing is built for one client's habits.
+"""
 
 import os
+import signal
+from collections.abc import Callable
+
 import pytest
 
 from interop_tests.brokers import Broker
@@ -12,6 +14,7 @@ from interop_tests.clients import CODECS, Client
 from interop_tests.clients.aiokafka_program import Aiokafka
 from interop_tests.clients.confluent_program import Confluent
 from interop_tests.clients.java_console import JavaConsole
+from interop_tests.clients.kafka_python_program import KafkaPython
 from interop_tests.eventually import eventually
 from interop_tests.kafka_python_clients import Clients, partitions_of, poll_until, produce, values_of
 from interop_tests.processes import LineProcess
@@ -19,7 +22,7 @@ from interop_tests.processes import LineProcess
 PROCESS_PATIENCE_S = 30.0
 
 
-@pytest.fixture(params=[Aiokafka, Confluent, JavaConsole], ids=lambda kind: kind.name)
+@pytest.fixture(params=[KafkaPython, Aiokafka, Confluent, JavaConsole], ids=lambda kind: kind.name)
 def client(request: pytest.FixtureRequest) -> Client:
     found: Client = request.param()
     found.require()
@@ -133,7 +136,6 @@ def test_restart_in_the_middle(
             producer.send(line)
         assert producer.finish(PROCESS_PATIENCE_S) == 0, producer.errors()
         eventually(lambda: set(lines) <= set(consumer.lines), "everything at the consumer", within_s=PROCESS_PATIENCE_S)
-    assert Counter(stored_values(clients, topic, 1, 300)).most_common(1)[0][1] == 1
     assert stored_values(clients, topic, 1, 300) == [line.encode() for line in lines]
 
 

@@ -1,0 +1,82 @@
+"""A connection that says exactly what it is told, with kafka-python's codec: for what no well-behaved client sends."""
+
+import socket
+import struct
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from kafka.protocol.parser import KafkaProtocol
+from kafka.record.memory_records import MemoryRecordsBuilder
+
+from interop_tests.brokers import Broker
+from interop_tests.eventually import PATIENCE_S
+
+
+class Wire:
+    """One socket to the broker."""
+
+    def __init__(self, broker: Broker, timeout_s: float = PATIENCE_S) -> None:
+        self.socket = socket.create_connection((broker.host, broker.port), timeout=timeout_s)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._protocol = KafkaProtocol(client_id="wire")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.socket.close()
+
+    def ask(self, request: Any, version: int) -> Any:
+        """The response, decoded."""
+        self.socket.sendall(self.frame(request, version))
+        while True:
+            if responses := self._protocol.receive_bytes(self.receive_frame()):
+                return responses[0][1]
+
+    def frame(self, request: Any, version: int) -> bytes:
+        """The request as bytes, its length in front."""
+        request.API_VERSION = version
+        self._protocol.send_request(request)
+        return bytes(self._protocol.send_bytes())
+
+    def receive_frame(self) -> bytes:
+        """One frame with its length; EOFError if the broker has closed the connection."""
+        length = self._receive_exactly(4)
+        return length + self._receive_exactly(struct.unpack(">i", length)[0])
+
+    def closed_by_broker(self) -> bool:
+        """Is there an end instead of an answer?"""
+        try:
+            self.receive_frame()
+        except (EOFError, ConnectionError):
+            return True
+        return False
+
+    def _receive_exactly(self, size: int) -> bytes:
+        received = bytearray()
+        while len(received) < size:
+            chunk = self.socket.recv(size - len(received))
+            if not chunk:
+                raise EOFError("closed by the broker")
+            received += chunk
+        return bytes(received)
+
+
+def batch(
+    values: Sequence[bytes],
+    *,
+    producer_id: int = -1,
+    producer_epoch: int = -1,
+    sequence: int = -1,
+    codec: int = 0,
+    timestamp_ms: int = 1_700_000_000_000,
+) -> bytes:
+    """One record batch of version 2."""
+    builder = MemoryRecordsBuilder(magic=2, compression_type=codec, batch_size=1 << 30)
+    if producer_id >= 0:
+        builder.set_producer_state(producer_id, producer_epoch, sequence, False)
+    for value in values:
+        builder.append(timestamp_ms, None, value, [])
+    builder.close()
+    return bytes(builder.buffer())
