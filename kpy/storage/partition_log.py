@@ -270,8 +270,8 @@ class PartitionLog:
     def read(self, offset: int, max_bytes: int, *, up_to: int, at_least_one: bool) -> LogRead:
         """Batches from the one that holds `offset`, up to the offset `up_to` and to `max_bytes`, of one segment.
 
-        A first batch larger than `max_bytes` is read if `at_least_one`, else nothing is; later ones may be cut. Raises
-        OFFSET_OUT_OF_RANGE outside of the log.
+        A first batch larger than `max_bytes` is read if `at_least_one`, else nothing is. Later ones may be cut, as in
+        Kafka, but large ones are left out then. Raises OFFSET_OUT_OF_RANGE outside of the log.
         """
         if not self.log_start_offset <= offset <= self.end_offset:
             message = f"offset {offset} is not within {self.log_start_offset} to {self.end_offset}"
@@ -290,6 +290,8 @@ class PartitionLog:
             size = min(max(max_bytes, header.size_bytes) if at_least_one else max_bytes, end - position)
             if size < header.size_bytes:
                 return NOTHING_READ
+            if position + size < end:
+                size = max(segment.without_cut_batch(position, size), header.size_bytes)
             return LogRead([segment.range(position, size)], size)
         return NOTHING_READ
 

@@ -6,7 +6,7 @@ memory and written by `flush` and `seal`; when one is missing or does not fit th
 """
 
 import logging
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import Final, Self
 
@@ -321,6 +321,18 @@ class Segment:
         """Whether a batch at that position ends with that offset, as an index says that comes from a file."""
         first = next(self.headers(position), None)
         return first is not None and first[1].last_offset - self.base_offset == relative_offset
+
+    def without_cut_batch(self, position: int, size: int) -> int:
+        """The size of a range without the beginning of a large batch that would be cut by its end.
+
+        A client has to throw that away and ask again. Index entries are starts of batches, and a large batch has one;
+        to leave off what follows the last of them loses less than the interval between entries in whole batches.
+        """
+        end = position + size
+        positions = self._offsets().positions
+        index = bisect_right(positions, end) - 1
+        start = positions[index] if index >= 0 else 0
+        return start - position if start > position and end - start > 2 * self._index_interval_bytes else size
 
     def range(self, position: int, size: int) -> FileRange:
         return FileRange(self._log, position, size)

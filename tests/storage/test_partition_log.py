@@ -182,6 +182,24 @@ def test_limits_of_a_read(log: PartitionLog, max_bytes: int, up_to: int, at_leas
     assert log.read(2, max_bytes, up_to=up_to, at_least_one=at_least_one).size_bytes == size
 
 
+@pytest.mark.parametrize(
+    ("batch_bytes", "max_bytes", "size"),
+    [
+        pytest.param(1000, 2500, 2000, id="a large batch is left out"),
+        pytest.param(1000, 3000, 3000, id="whole batches"),
+        pytest.param(1000, 1300, 1300, id="a short piece is not worth it"),
+        pytest.param(1000, 900, 1000, id="but never the first"),
+        pytest.param(1000, 10_000, 5000, id="to the end of the log"),
+        pytest.param(100, 250, 250, id="a small batch is cut"),
+    ],
+)
+def test_a_large_batch_is_not_cut(files: Files, batch_bytes: int, max_bytes: int, size: int) -> None:
+    """A read does not begin a large batch that max bytes would cut: the client would have to throw it away."""
+    log = new_log(files, LogConfig(index_interval_bytes=200))
+    append_sized(log, 5, batch_bytes)
+    assert len(read(log, 0, max_bytes)) == size
+
+
 @pytest.mark.parametrize("offset", [-1, 3, 6, 100])
 def test_out_of_range(log: PartitionLog, offset: int) -> None:
     """Offsets before the start and beyond the end are out of range; the end itself is not."""
