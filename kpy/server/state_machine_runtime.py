@@ -91,6 +91,7 @@ class StateMachineRuntime(Generic[M]):
         self._replayed = replayed
         self._timer_keys: set[Hashable] = set()
         self._parked: set[ReplySlot[Message]] = set()
+        self._unloaded = False
 
     def load(self) -> None:
         """Replay the journal."""
@@ -101,12 +102,16 @@ class StateMachineRuntime(Generic[M]):
         self.execute(self.machine.loaded(now_ms=self._clock.now_ms()))
 
     def unload(self) -> None:
-        """Stop the timers and answer what is parked with NOT_COORDINATOR, so that clients look for the next owner."""
+        """Stop the timers, and answer what is parked with NOT_COORDINATOR, so that clients look for the next owner.
+
+        So is answered who asks from now on; nothing is decided or appended any more.
+        """
+        self._unloaded = True
         for key in self._timer_keys:
             self._timers.cancel((self, key))
         self._timer_keys.clear()
         for slot in [slot for slot in self._parked if slot.message is None]:
-            slot.fail(KafkaError(ErrorCode.NOT_COORDINATOR, "the coordinator is shutting down"))
+            slot.fail(_not_coordinator())
         self._parked.clear()
 
     def ask(self, decide: Callable[[ReplyTo], Decision], error_response: Callable[[KafkaError], R]) -> R | Awaitable[R]:
@@ -114,20 +119,25 @@ class StateMachineRuntime(Generic[M]):
 
         `error_response` makes the API's response of an error that is not the machine's: a failed append, an unload.
         """
+        if self._unloaded:
+            return error_response(_not_coordinator())
         slot = ReplySlot(error_response)
         self.execute(decide(slot))
-        return slot.message if slot.message is not None else self._wait(slot)
+        if slot.message is not None:
+            return slot.message
+        self._parked.add(cast("ReplySlot[Message]", slot))
+        return self._wait(slot)
 
     async def _wait(self, slot: ReplySlot[R]) -> R:
-        parked = cast("ReplySlot[Message]", slot)
-        self._parked.add(parked)
         try:
             return await slot.wait()
         finally:
-            self._parked.discard(parked)
+            self._parked.discard(cast("ReplySlot[Message]", slot))
 
     def execute(self, decision: Decision) -> bool:
         """Carry out a decision, in the order that `kpy.state_machine` states; whether its records could be appended."""
+        if self._unloaded:
+            return True
         if decision.records:
             try:
                 self._journal.append_records([self.machine.encode(record) for record in decision.records])
@@ -158,3 +168,7 @@ class StateMachineRuntime(Generic[M]):
         self._timer_keys.discard(key)
         if not self.execute(self.machine.expire(key, now_ms=self._clock.now_ms())):
             self._set_timer(key, TIMER_RETRY_MS)
+
+
+def _not_coordinator() -> KafkaError:
+    return KafkaError(ErrorCode.NOT_COORDINATOR, "the coordinator is shutting down")

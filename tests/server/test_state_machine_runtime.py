@@ -152,3 +152,65 @@ async def test_unloading_answers_what_is_parked_and_stops_the_timers(autojump_cl
         await timers.run()
     assert answers == [heartbeat_response(ErrorCode.NOT_COORDINATOR)]
     assert runtime.machine.expired == []
+
+
+async def test_unloading_leaves_alone_what_was_answered_a_moment_ago(autojump_clock: MockClock) -> None:
+    """A request whose answer is there, but whose task has not run yet, keeps that answer."""
+    runtime = make_runtime(FakeJournal())
+    answers: list[HeartbeatResponse] = []
+
+    async def ask() -> None:
+        answer = runtime.ask(runtime.machine.park, error_response)
+        assert isinstance(answer, Awaitable)
+        answers.append(await answer)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        await wait_all_tasks_blocked()
+        runtime.execute(runtime.machine.expire("park", now_ms=START_MS))
+        runtime.unload()
+
+    assert answers == [heartbeat_response(ErrorCode.REBALANCE_IN_PROGRESS)]
+
+
+async def test_unloading_answers_what_nobody_waits_for_yet(autojump_clock: MockClock) -> None:
+    """Between being parked and being waited for, a request is as parked as any."""
+    runtime = make_runtime(FakeJournal())
+    answer = runtime.ask(runtime.machine.park, error_response)
+    assert isinstance(answer, Awaitable)
+
+    runtime.unload()
+
+    with trio.fail_after(1):
+        assert await answer == heartbeat_response(ErrorCode.NOT_COORDINATOR)
+
+
+async def test_who_asks_after_the_unload_is_sent_away(autojump_clock: MockClock) -> None:
+    """Nothing is decided, appended, parked or timed any more."""
+    timers, journal = Timers(), FakeJournal()
+    runtime = make_runtime(journal, timers)
+    runtime.unload()
+
+    assert runtime.ask(runtime.machine.park, error_response) == heartbeat_response(ErrorCode.NOT_COORDINATOR)
+    runtime.execute(runtime.machine.expire("park", now_ms=START_MS))
+
+    assert runtime.machine.parked is None
+    assert journal.records == []
+
+
+async def test_an_answer_to_a_client_that_has_left_goes_nowhere(autojump_clock: MockClock) -> None:
+    """A parked request whose connection is gone is forgotten by the runtime; the machine may still answer it."""
+    runtime = make_runtime(FakeJournal())
+
+    async def ask() -> None:
+        answer = runtime.ask(runtime.machine.park, error_response)
+        assert isinstance(answer, Awaitable)
+        await answer
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+
+    runtime.execute(runtime.machine.expire("park", now_ms=START_MS))
+    runtime.unload()
