@@ -147,6 +147,10 @@ class Partitions:
             if all_changed or topic_name in changed:
                 partition.log.config = self._log_config(topic_name)
 
+    def checkpoint_log_starts(self) -> None:
+        """Have on the disk where logs start."""
+        self.logs.checkpoint_log_starts()
+
     def wake_all(self) -> None:
         """Wake every parked request: the broker stops."""
         for partition in self._open.values():

@@ -134,15 +134,18 @@ class LogDirectory:
         if high_watermarks is None:
             high_watermarks = {key: log.end_offset for key, log in logs.items()}
         recovery_points = {key: log.recovery_point for key, log in logs.items()}
+        self._files.replace(checkpoints.RECOVERY_POINT, checkpoints.encode_offsets(recovery_points))
+        self.checkpoint_log_starts()
+        self._files.replace(checkpoints.REPLICATION_OFFSET, checkpoints.encode_offsets(high_watermarks))
+
+    def checkpoint_log_starts(self) -> None:
+        """Write where logs start, so that records which were deleted stay deleted."""
         starts = {
-            key: log.log_start_offset for key, log in logs.items() if log.log_start_offset > log.segment_base_offsets[0]
+            key: log.log_start_offset
+            for key, log in self._logs.items()
+            if log.log_start_offset > log.segment_base_offsets[0]
         }
-        for name, offsets in (
-            (checkpoints.RECOVERY_POINT, recovery_points),
-            (checkpoints.LOG_START_OFFSET, starts),
-            (checkpoints.REPLICATION_OFFSET, high_watermarks),
-        ):
-            self._files.replace(name, checkpoints.encode_offsets(offsets))
+        self._files.replace(checkpoints.LOG_START_OFFSET, checkpoints.encode_offsets(starts))
 
     def flush(self) -> None:
         """What was appended to any log is on the disk when this returns."""

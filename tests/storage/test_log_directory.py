@@ -117,6 +117,18 @@ def test_checkpoints(files: Files) -> None:
     assert LogDirectory.open(files).high_watermarks == {("topic", 0): 2}
 
 
+def test_log_starts_outlive_a_kill(files: Files, after_kill: Callable[[], Files]) -> None:
+    """Records that were deleted stay deleted once the log starts are written, whatever happens then."""
+    directory = LogDirectory.open(files)
+    log = directory.create("orders", 0, UUID(int=1))
+    append(log, "a", "b", "c")
+    log.delete_records_before(2)
+    directory.checkpoint_log_starts()
+    again = LogDirectory.open(after_kill()).get("orders", 0)
+    assert again is not None
+    assert (again.log_start_offset, again.end_offset) == (2, 3)
+
+
 def test_clean_shutdown_marker(files: Files, after_kill: Callable[[], Files]) -> None:
     """The marker is there while no broker runs that closed properly, and never while one runs."""
     directory = LogDirectory.open(files)

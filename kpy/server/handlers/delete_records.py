@@ -15,15 +15,19 @@ from kpy.server.handlers import handles
 
 @handles(DeleteRecordsRequest)
 def delete_records(request: DeleteRecordsRequest, context: RequestContext) -> DeleteRecordsResponse:
-    """Answer the new start of each partition."""
-    return DeleteRecordsResponse(
-        topics=[
-            DeleteRecordsTopicResult(
-                name=topic.name, partitions=[_delete(topic.name, asked, context) for asked in topic.partitions]
-            )
-            for topic in request.topics
-        ]
-    )
+    """Answer the new start of each partition.
+
+    Unlike Apache Kafka, which writes log starts once a minute, the broker has them on the disk when it answers: what
+    was deleted stays deleted when it is killed.
+    """
+    topics = [
+        DeleteRecordsTopicResult(
+            name=topic.name, partitions=[_delete(topic.name, asked, context) for asked in topic.partitions]
+        )
+        for topic in request.topics
+    ]
+    context.services.partitions.checkpoint_log_starts()
+    return DeleteRecordsResponse(topics=topics)
 
 
 def _delete(topic: str, asked: DeleteRecordsPartition, context: RequestContext) -> DeleteRecordsPartitionResult:
