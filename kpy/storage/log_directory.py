@@ -128,8 +128,12 @@ class LogDirectory:
         self.meta = dict(properties)
         self._files.replace(_META, checkpoints.encode_properties(properties))
 
-    def checkpoint(self, high_watermarks: Mapping[TopicPartition, int] | None = None) -> None:
-        """Write recovery points, log starts and high watermarks (by default, the ends of the logs)."""
+    def checkpoint(self, high_watermarks: Mapping[TopicPartition, int] | None = None, *, sync: bool = True) -> None:
+        """Write recovery points, log starts and high watermarks (by default, the ends of the logs).
+
+        Without `sync` it is quick, and a power loss may leave the files empty, which is to know nothing: the next
+        start then reads more.
+        """
         logs = self._logs
         if high_watermarks is None:
             high_watermarks = {key: log.end_offset for key, log in logs.items()}
