@@ -18,8 +18,7 @@ depends on it.
 """
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from kpy.protocol.errors import KafkaError
 from kpy.protocol.schema import Data, Message
@@ -38,8 +37,7 @@ class ReplyTo(Protocol):
         """Deliver an error for the handler to turn into a response of its API."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One change of durable state.
 
     `key` and `value` are messages of the machine's own record schemas. `value` None is a tombstone; `key` None
@@ -50,24 +48,21 @@ class Record:
     value: Data | None
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """`message` is what `to` was waiting for; it is sent once the decision's records are appended."""
 
     to: ReplyTo
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
-class Timer:
+class Timer(NamedTuple):
     """Call `machine.expire(key)` after `delay_ms`; None cancels. A key has one timer: setting it again replaces it."""
 
     key: Hashable
     delay_ms: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What a machine wants done, in the order of the fields."""
 
     records: Sequence[Record] = ()

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 from kpy.cluster.topic_names import is_internal
@@ -34,8 +34,7 @@ class ResourceType(IntEnum):
 Resource: TypeAlias = tuple[ResourceType, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """Where one listener of a broker is reached by clients."""
 
     listener: str
@@ -44,8 +43,7 @@ class Endpoint:
     security_protocol: int = 0  # as in Kafka: 0 PLAINTEXT, 1 SSL, 2 SASL_PLAINTEXT, 3 SASL_SSL
 
 
-@dataclass(frozen=True, slots=True)
-class BrokerImage:
+class BrokerImage(NamedTuple):
     """A registered broker. `epoch` is that of its registration, one for each start."""
 
     broker_id: int
@@ -57,8 +55,7 @@ class BrokerImage:
     log_dirs: tuple[UUID, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PartitionImage:
+class PartitionImage(NamedTuple):
     """A partition's replicas, the preferred one first, and who leads them."""
 
     replicas: tuple[int, ...]
@@ -70,8 +67,7 @@ class PartitionImage:
     last_known_eligible_leaders: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TopicImage:
+class TopicImage(NamedTuple):
     """A topic and its partitions, which stand at their index."""
 
     name: str

@@ -7,6 +7,7 @@ default that would hold if the one before were not there, but nothing before its
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from kpy.config.broker import BrokerConfig
 from kpy.config.options import ConfigType, Option, UpdateMode
@@ -27,8 +28,7 @@ class ConfigSource(IntEnum):
     GROUP_CONFIG = 8
 
 
-@dataclass(frozen=True, slots=True)
-class SynonymEntry:
+class SynonymEntry(NamedTuple):
     """One value that stands behind an option, and where it is from."""
 
     name: str

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kpy.config.options import ConfigError
 
@@ -11,8 +11,7 @@ META_ADDRESSES = {"", "0.0.0.0", "::"}  # noqa: S104 - compared with, not bound 
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
+class Listener(NamedTuple):
     """One listener for clients.
 
     An empty `host` is every interface. `advertised_host` None is the machine's name, `advertised_port` 0 the port
@@ -26,8 +25,7 @@ class Listener:
     advertised_port: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Endpoint:
+class _Endpoint(NamedTuple):
     name: str
     host: str
     port: int

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, IntEnum
 from types import MappingProxyType
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
 Value: TypeAlias = bool | int | float | str | tuple[str, ...] | None
 
@@ -64,8 +64,7 @@ class Check(Protocol):
         """What is wrong with a value, None if it is allowed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Between:
+class Between(NamedTuple):
     """A number from `low` to `high`, both included; None leaves that side open."""
 
     low: float | None
@@ -90,8 +89,7 @@ def at_least(low: float) -> Between:
     return Between(low, None)
 
 
-@dataclass(frozen=True, slots=True)
-class BetweenOr:
+class BetweenOr(NamedTuple):
     """A number in a range, or one special number outside it."""
 
     low: int
@@ -108,8 +106,7 @@ class BetweenOr:
         return f"{self.low} to {self.high}, or {self.special}"
 
 
-@dataclass(frozen=True, slots=True)
-class OneOf:
+class OneOf(NamedTuple):
     """One of these words."""
 
     words: tuple[str, ...]
@@ -121,8 +118,7 @@ class OneOf:
         return "one of " + ", ".join(self.words)
 
 
-@dataclass(frozen=True, slots=True)
-class Matching:
+class Matching(NamedTuple):
     """A string that matches the pattern; what is allowed is said in words."""
 
     pattern: str

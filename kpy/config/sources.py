@@ -1,7 +1,7 @@
 """From layers of settings to one configuration: precedence, what is honoured, what is warned of, what is refused."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kpy.config.broker import BrokerConfig
 from kpy.config.describe import broker_synonyms
@@ -13,8 +13,7 @@ OTHER_SYNONYMS = (("broker.id", "node.id"), ("log.dir", "log.dirs"))
 PREFIXES = ("log.", "broker.", "topic.", "offsets.", "group.")
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(NamedTuple):
     """Settings of one origin. In a strict layer, a name that Kafka does not have is an error, else a warning."""
 
     origin: str
@@ -22,8 +21,7 @@ class Layer:
     strict: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(NamedTuple):
     """A configuration, and what its user should know about it: one line each."""
 
     config: BrokerConfig

@@ -10,7 +10,7 @@ What a record is about to change waits for its replay: `arriving` is the member 
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kpy.groups.group import GroupType
 from kpy.groups.member import Member, ParkedJoin
@@ -26,8 +26,7 @@ from kpy.state_machine import Record, ReplyTo, Timer
 CONSUMER_PROTOCOL = "consumer"
 
 
-@dataclass(frozen=True, slots=True)
-class InitialDelay:
+class InitialDelay(NamedTuple):
     """How long a first round waits for more members now, and how long it may at most after that."""
 
     delay_ms: int

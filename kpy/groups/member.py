@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from kpy.protocol.group_records import MemberMetadata
 from kpy.protocol.messages.join_group import JoinGroupRequestProtocol
@@ -10,8 +11,7 @@ from kpy.state_machine import ReplyTo
 NO_ASSIGNMENT = b""
 
 
-@dataclass(frozen=True, slots=True)
-class ParkedJoin:
+class ParkedJoin(NamedTuple):
     """A JoinGroup that is held until the rebalance has all it waits for."""
 
     to: ReplyTo

@@ -13,7 +13,6 @@ Base offset and leader epoch stand before the checksum, so that a broker stamps 
 
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, NamedTuple, Self
 
@@ -114,8 +113,7 @@ class BatchHeader(NamedTuple):
 Header = tuple[str, bytes | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One record. Built for sending, its timestamp may be None (the batch's) and its offset is ignored."""
 
     key: bytes | None
@@ -137,8 +135,7 @@ class ControlType(IntEnum):
     KRAFT_VOTERS = 6
 
 
-@dataclass(frozen=True, slots=True)
-class EndTransactionMarker:
+class EndTransactionMarker(NamedTuple):
     """The end of a producer's transaction on a partition: version 0 of key and value."""
 
     type: ControlType

@@ -10,9 +10,9 @@ import socket
 import sys
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from random import Random, SystemRandom
+from typing import NamedTuple
 
 import trio
 
@@ -217,8 +217,7 @@ class Broker:
                 return made
 
 
-@dataclass(frozen=True, slots=True)
-class BoundListener:
+class BoundListener(NamedTuple):
     """A listener whose sockets are open, and where its clients are told to go."""
 
     name: str

@@ -8,10 +8,9 @@ ApiVersions is derived from this registry, so that what is advertised is what is
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from kpy.protocol.api_keys import ApiKey
 from kpy.protocol.schema import Request, Response, VersionRange
@@ -57,8 +56,7 @@ HandlerFunction = Callable[[Any, RequestContext], Answer | Awaitable[Answer]]
 F = TypeVar("F", bound=HandlerFunction)
 
 
-@dataclass(frozen=True, slots=True)
-class Handler:
+class Handler(NamedTuple):
     """How one API is served.
 
     `served` are the versions that get an answer, `advertised` what ApiVersions says: the two differ where Kafka

@@ -6,7 +6,7 @@ that has any always gives a whole one (KIP-74). Sessions are in `kpy.server.fetc
 """
 
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import trio
 
@@ -84,8 +84,7 @@ def _respond(reading: "_Reading", session: FetchSession | None) -> FetchResponse
     return FetchResponse(session_id=0 if session is None else session.session_id, responses=answers)
 
 
-@dataclass(frozen=True, slots=True)
-class _Topic:
+class _Topic(NamedTuple):
     """A topic of the request with what its name or id stands for; `missing` are partitions that do not exist."""
 
     asked: FetchTopic
