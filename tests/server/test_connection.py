@@ -8,10 +8,16 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from kpy.server.connection import Connection, ProtocolViolation, Reply
+from kpy.server.connection import (
+    REPLY_BYTES_GATHERED_MAX,
+    SECONDS_BETWEEN_CHECKPOINTS,
+    Connection,
+    ProtocolViolation,
+    Reply,
+)
 from kpy.server.connections import Connections
 from kpy.server.memory import RequestMemory
-from kpy.server.network import Part
+from kpy.server.network import Part, StreamClosed
 
 
 class FakeStream:
@@ -43,6 +49,22 @@ class FakeStream:
     @property
     def sent(self) -> bytes:
         return b"".join(part for parts in self.sends for part in parts)
+
+
+class Stopwatch:
+    """Time that passes while a handler works, as a test says."""
+
+    seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture(autouse=True)
+def stopwatch(monkeypatch: pytest.MonkeyPatch) -> Stopwatch:
+    made = Stopwatch()
+    monkeypatch.setattr("kpy.server.connection.perf_counter", made)
+    return made
 
 
 def frame(body: bytes) -> bytes:
@@ -240,3 +262,92 @@ async def test_finishing_answers_what_has_arrived_and_cuts_off_what_is_stuck(aut
 
     assert busy.sent == b"late"
     assert (quiet.closed, busy.closed, stuck.closed) == (True, True, True)
+
+
+class BrokenStream(FakeStream):
+    """A peer that is gone when it is answered."""
+
+    async def send(self, parts: Sequence[Part]) -> None:
+        raise StreamClosed("reset")
+
+
+async def test_a_parked_request_is_cleaned_up_if_the_peer_is_gone_before_it_waits(autojump_clock: MockClock) -> None:
+    """What a handler set up for a request that it parks is taken down, though nobody waited for it yet."""
+    stream = BrokenStream()
+    waiting: set[str] = {"parked"}
+
+    async def park() -> Reply:
+        try:
+            await trio.sleep_forever()
+        finally:
+            waiting.clear()
+
+    def handle(frame: memoryview, connection: Connection) -> Reply | Awaitable[Reply]:
+        return park() if bytes(frame) == b"park" else [bytes(frame)]
+
+    stream.feed(frame(b"before") + frame(b"park"))
+
+    await make_connection(stream, handle).serve()
+
+    assert waiting == set()
+    assert stream.closed
+
+
+async def test_requests_that_take_long_let_others_run(autojump_clock: MockClock, stopwatch: Stopwatch) -> None:
+    """A few requests that cost as much as many small ones do not keep the other connections waiting for as long."""
+    stream = FakeStream()
+    stream.feed(frame(b"x") * 10)
+    stream.feed(b"")
+    handled: list[int] = []
+    seen_by_others: list[int] = []
+
+    def handle(frame: memoryview, connection: Connection) -> Reply:
+        handled.append(len(handled))
+        stopwatch.seconds += 1.5 * SECONDS_BETWEEN_CHECKPOINTS
+        return None
+
+    async def other() -> None:
+        while len(handled) < 10:
+            seen_by_others.append(len(handled))
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(make_connection(stream, handle).serve)
+        nursery.start_soon(other)
+
+    assert len(set(seen_by_others)) > 5
+
+
+async def test_large_replies_are_not_gathered(autojump_clock: MockClock) -> None:
+    """However many requests arrive together, what waits to be sent is bounded; ranges of files cost nothing."""
+    stream = FakeStream()
+    large = bytes(REPLY_BYTES_GATHERED_MAX // 2)
+    stream.feed(frame(b"x") * 10)
+    stream.feed(b"")
+
+    await make_connection(stream, lambda *_: [large]).serve()
+
+    assert [sum(map(len, parts)) for parts in stream.sends] == [2 * len(large)] * 5
+
+
+async def test_a_send_that_is_cut_off_is_not_begun_again(autojump_clock: MockClock) -> None:
+    """When a connection is closed in the middle of a reply, its peer never sees the beginning of that a second time."""
+    begun: list[Sequence[Part]] = []
+
+    class Stuck(FakeStream):
+        async def send(self, parts: Sequence[Part]) -> None:
+            begun.append(parts)
+            await trio.sleep_forever()
+
+    async def park() -> Reply:
+        await trio.sleep_forever()
+
+    stream = Stuck()
+    stream.feed(frame(b"x") + frame(b"park"))
+    connection = make_connection(stream, lambda frame, _: park() if bytes(frame) == b"park" else [bytes(frame)])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(connection.serve)
+        await wait_all_tasks_blocked()
+        connection.close()
+
+    assert len(begun) == 1
