@@ -103,17 +103,18 @@ class Connection:
     async def _serve(self) -> None:
         reader = self._reader
         while not self._finishing:
-            if self._memory.exhausted:
+            if self._memory.exhausted and reader.buffered_bytes:
                 await self._memory.turn(self)
+            buffer = reader.get_buffer()
+            if reader.capacity != self._buffer_bytes:
+                self._buffer_bytes = reader.capacity
+                self._memory.hold(self, self._buffer_bytes)
             self._receiving = True
-            received = await self._stream.receive_into(reader.get_buffer())
+            received = await self._stream.receive_into(buffer)
             self._receiving = False
             if received == 0:
                 return
             reader.commit(received)
-            if reader.capacity != self._buffer_bytes:
-                self._buffer_bytes = reader.capacity
-                self._memory.hold(self, self._buffer_bytes)
             self._bytes_since_progress += received
             await self._handle_frames()
             if self._bytes_since_progress >= PROGRESS_BYTES:

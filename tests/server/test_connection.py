@@ -27,6 +27,8 @@ class FakeStream:
         self.peer = peer
         self.sends: list[list[bytes]] = []
         self.closed = False
+        self._data = b""
+        self._ended = False
         self.reading = trio.Event()
         self.reading.set()
         self._send_channel, self._receive_channel = trio.open_memory_channel[bytes](100)
@@ -35,9 +37,13 @@ class FakeStream:
         self._send_channel.send_nowait(data)
 
     async def receive_into(self, buffer: memoryview) -> int:
-        data = await self._receive_channel.receive()
-        buffer[: len(data)] = data
-        return len(data)
+        if not self._data and not self._ended:
+            self._data = await self._receive_channel.receive()
+            self._ended = not self._data
+        taken = min(len(self._data), len(buffer))
+        buffer[:taken] = self._data[:taken]
+        self._data = self._data[taken:]
+        return taken
 
     async def send(self, parts: Sequence[Part]) -> None:
         await self.reading.wait()
@@ -75,13 +81,15 @@ def echo(frame: memoryview, connection: Connection) -> Reply:
     return [bytes(frame)]
 
 
-def make_connection(stream: FakeStream, handle: object = echo) -> Connection:
+def make_connection(
+    stream: FakeStream, handle: object = echo, *, max_request_bytes: int = 1000, memory: RequestMemory | None = None
+) -> Connection:
     return Connection(
         stream,
         handle,  # type: ignore[arg-type]
         listener="PLAINTEXT",
-        max_request_bytes=1000,
-        request_memory=RequestMemory(1 << 30),
+        max_request_bytes=max_request_bytes,
+        request_memory=memory or RequestMemory(1 << 30),
     )
 
 
@@ -351,3 +359,20 @@ async def test_a_send_that_is_cut_off_is_not_begun_again(autojump_clock: MockClo
         connection.close()
 
     assert len(begun) == 1
+
+
+async def test_a_large_buffer_is_given_back_when_its_frame_is_answered(autojump_clock: MockClock) -> None:
+    """Whoever waits for the next request holds no more memory than others; as long as a frame comes in, it counts."""
+    memory = RequestMemory(1 << 30)
+    stream = FakeStream()
+    large = frame(bytes(1 << 20))
+    stream.feed(large[:-1])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(make_connection(stream, max_request_bytes=1 << 21, memory=memory).serve)
+        await wait_all_tasks_blocked()
+        assert memory.held_bytes >= len(large)
+        stream.feed(large[-1:])
+        await wait_all_tasks_blocked()
+        assert len(stream.sent) == len(large) - 4
+        assert memory.held_bytes == 0
+        stream.feed(b"")
