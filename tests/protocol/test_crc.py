@@ -1,3 +1,6 @@
+import pytest
+
+from kpy.protocol import crc
 from kpy.protocol.crc import crc32c
 
 
@@ -13,3 +16,10 @@ def test_any_buffer() -> None:
     data = bytearray(b"before123456789behind")
     assert crc32c(memoryview(data)[6:15]) == 0xE3069283
     assert crc32c(b"56789", crc32c(b"1234")) == 0xE3069283
+
+
+def test_extension_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A release of crc32c that keeps its extension in another place is imported whole, and does the same."""
+    monkeypatch.setattr(crc, "find_spec", lambda _name: None)
+
+    assert crc._load()(b"123456789", 0) == 0xE3069283
