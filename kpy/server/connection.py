@@ -66,7 +66,6 @@ class Connection:
         self._seconds_since_checkpoint = 0.0
         self._memory = request_memory
         self._scope = trio.CancelScope()
-        self._receiving = False
         self._finishing = False
 
     async def serve(self) -> None:
@@ -97,21 +96,18 @@ class Connection:
     def finish(self) -> None:
         """End the connection once the requests that have arrived are answered."""
         self._finishing = True
-        if self._receiving:
-            self._scope.cancel()
+        self._stream.end_receiving()
 
     async def _serve(self) -> None:
         reader = self._reader
-        while not self._finishing:
+        while True:
             if self._memory.exhausted and reader.buffered_bytes:
                 await self._memory.turn(self)
             buffer = reader.get_buffer()
             if reader.capacity != self._buffer_bytes:
                 self._buffer_bytes = reader.capacity
                 self._memory.hold(self, self._buffer_bytes)
-            self._receiving = True
             received = await self._stream.receive_into(buffer)
-            self._receiving = False
             if received == 0:
                 return
             reader.commit(received)

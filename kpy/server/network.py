@@ -10,6 +10,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 import trio
@@ -44,6 +45,9 @@ class ByteStream(Protocol):
     async def receive_into(self, buffer: memoryview) -> int:
         """Wait for bytes and put them in front of `buffer`; 0 when the peer has closed."""
 
+    def end_receiving(self) -> None:
+        """Wait for no more bytes: when those that have arrived are received, the peer counts as having closed."""
+
     async def send(self, parts: Sequence[Part]) -> None:
         """Send all parts in order; raises StreamClosed."""
 
@@ -68,6 +72,10 @@ class SocketStream:
                 await trio.lowlevel.wait_readable(self._sock)
             except OSError:
                 return 0
+
+    def end_receiving(self) -> None:
+        with suppress(OSError):  # the peer is gone already
+            self._sock.shutdown(socket.SHUT_RD)
 
     async def send(self, parts: Sequence[Part]) -> None:
         try:

@@ -31,6 +31,9 @@ class Waiters:
     def __init__(self) -> None:
         self._waiters: set[Waiter] = set()
 
+    def __len__(self) -> int:
+        return len(self._waiters)
+
     def add(self, waiter: Waiter) -> None:
         self._waiters.add(waiter)
 

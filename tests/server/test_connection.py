@@ -36,6 +36,9 @@ class FakeStream:
     def feed(self, data: bytes) -> None:
         self._send_channel.send_nowait(data)
 
+    def end_receiving(self) -> None:
+        self.feed(b"")
+
     async def receive_into(self, buffer: memoryview) -> int:
         if not self._data and not self._ended:
             self._data = await self._receive_channel.receive()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from kpy.server.network import Endpoint, SocketStream, StreamClosed, accept_forever, bind
 from kpy.storage.files import DiskFiles, FileRange, MemoryFiles
@@ -81,6 +82,37 @@ async def test_receiving_waits_for_bytes_and_tells_the_end(listener: socket.sock
     await client.aclose()
     assert await stream.receive_into(memoryview(buffer)) == 0
     stream.close()
+
+
+async def test_what_has_arrived_is_received_after_the_end_of_receiving(listener: socket.socket) -> None:
+    """A stream gives what there is and then 0, also to one who waits already; it can still send."""
+    stream, client = await connect(listener)
+    buffer = bytearray(100)
+    await client.send_all(b"in time")
+    stream.end_receiving()
+    assert await stream.receive_into(memoryview(buffer)) == 7
+    assert await stream.receive_into(memoryview(buffer)) == 0
+    await stream.send([b"answer"])
+    assert await receive(client, 6) == b"answer"
+    stream.close()
+    await client.aclose()
+
+
+async def test_one_who_waits_for_bytes_learns_of_the_end_of_receiving(listener: socket.socket) -> None:
+    """A pending receive gives 0."""
+    stream, client = await connect(listener)
+    received: list[int] = []
+
+    async def receive_all() -> None:
+        received.append(await stream.receive_into(memoryview(bytearray(100))))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(receive_all)
+        await wait_all_tasks_blocked()
+        stream.end_receiving()
+    assert received == [0]
+    stream.close()
+    await client.aclose()
 
 
 async def test_a_peer_that_is_gone_ends_a_send(listener: socket.socket) -> None:

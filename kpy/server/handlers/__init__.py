@@ -2,7 +2,8 @@
 
 A handler is called with the request and a `RequestContext` and gives the response, None where the client expects no
 reply, or an awaitable of either where the request has to wait. One that never waits is a plain function: its reply
-leaves together with those around it.
+leaves together with those around it. An awaitable is awaited whatever becomes of the connection, if only to be
+cancelled, so that it can take down what was set up for it.
 
 ApiVersions is derived from this registry, so that what is advertised is what is served.
 """

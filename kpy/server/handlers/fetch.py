@@ -44,28 +44,34 @@ def fetch(request: FetchRequest, context: RequestContext) -> FetchResponse | Awa
     topics = request.topics if session is None else session.topics()
     reading = _Reading(request, context, topics)
     reading.read()
-    if reading.size_bytes >= request.min_bytes or reading.failed or request.max_wait_ms <= 0 or not reading.watched:
+    at_once = request.max_wait_ms <= 0 or context.services.stopping
+    if at_once or reading.size_bytes >= request.min_bytes or reading.failed or not reading.watched:
         return _respond(reading, session)
-    return _wait(reading, session, now + request.max_wait_ms / 1000)
+    return _wait(reading, session, _watch(reading), now + request.max_wait_ms / 1000)
 
 
-async def _wait(reading: "_Reading", session: FetchSession | None, deadline: float) -> FetchResponse:
+def _watch(reading: "_Reading") -> Waiter:
+    """Have whatever happens from now on to the partitions that were read noticed."""
+    waiter = Waiter(reading.request.min_bytes - reading.size_bytes)
+    for partition in reading.watched:
+        partition.waiters.add(waiter)
+    return waiter
+
+
+async def _wait(reading: "_Reading", session: FetchSession | None, waiter: Waiter, deadline: float) -> FetchResponse:
     """Read again when enough has been appended or a partition changed; answer whatever is there in the end."""
     while True:
-        waiter = Waiter(reading.request.min_bytes - reading.size_bytes)
-        watched = reading.watched
-        for partition in watched:
-            partition.waiters.add(waiter)
         try:
             with trio.move_on_at(deadline) as patience:
                 await waiter.woken.wait()
         finally:
-            for partition in watched:
+            for partition in reading.watched:
                 partition.waiters.discard(waiter)
         reading.read()
         enough = reading.size_bytes >= reading.request.min_bytes
         if enough or reading.failed or patience.cancelled_caught or reading.context.services.stopping:
             return _respond(reading, session)
+        waiter = _watch(reading)
 
 
 def _respond(reading: "_Reading", session: FetchSession | None) -> FetchResponse:
