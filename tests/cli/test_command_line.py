@@ -3,20 +3,23 @@
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from kpy import __version__
 
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
-def test_version(kpy) -> None:  # type: ignore[no-untyped-def]
+
+def test_version(kpy: Run) -> None:
     """kpy --version is one line."""
     assert kpy("--version").stdout == f"kpy {__version__}\n"
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("serve", "--help")])
-def test_help(kpy, arguments: tuple[str, ...]) -> None:  # type: ignore[no-untyped-def]
+def test_help(kpy: Run, arguments: tuple[str, ...]) -> None:
     """--help explains and exits 0."""
     result = kpy(*arguments)
 
@@ -51,7 +54,7 @@ def test_help_costs_no_import_of_the_broker() -> None:
         ("serve", "--data-dir", ""),
     ],
 )
-def test_mistakes_of_the_command_line(kpy, arguments: tuple[str, ...]) -> None:  # type: ignore[no-untyped-def]
+def test_mistakes_of_the_command_line(kpy: Run, arguments: tuple[str, ...]) -> None:
     """What the command line does not have ends with status 2 and the usage."""
     result = kpy(*arguments)
 
@@ -69,7 +72,7 @@ def refusal(result: "subprocess.CompletedProcess[str]") -> str:
     return line.removeprefix("kpy: error: ")
 
 
-def test_a_bad_value(kpy) -> None:  # type: ignore[no-untyped-def]
+def test_a_bad_value(kpy: Run) -> None:
     """Name, value and what is allowed are in the line."""
     line = refusal(kpy("serve", "-c", "num.partitions=0"))
 
@@ -79,7 +82,7 @@ def test_a_bad_value(kpy) -> None:  # type: ignore[no-untyped-def]
     )
 
 
-def test_an_unknown_option(kpy) -> None:  # type: ignore[no-untyped-def]
+def test_an_unknown_option(kpy: Run) -> None:
     """The nearest name is offered."""
     assert (
         refusal(kpy("serve", "-c", "num.partition=3"))
@@ -87,7 +90,7 @@ def test_an_unknown_option(kpy) -> None:  # type: ignore[no-untyped-def]
     )
 
 
-def test_files_that_cannot_be_read(kpy, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_files_that_cannot_be_read(kpy: Run, tmp_path: Path) -> None:
     """A missing file and a malformed one are named."""
     malformed = tmp_path / "malformed.properties"
     malformed.write_text("a=\\u12")
@@ -96,7 +99,7 @@ def test_files_that_cannot_be_read(kpy, tmp_path: Path) -> None:  # type: ignore
     assert refusal(kpy("serve", "--config", str(malformed))).startswith(f"{malformed}: line 1: ")
 
 
-def test_what_guards_something(kpy, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_what_guards_something(kpy: Run, tmp_path: Path) -> None:
     """A file that asks for security is not served without."""
     file = tmp_path / "server.properties"
     file.write_text("authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n")
@@ -104,12 +107,12 @@ def test_what_guards_something(kpy, tmp_path: Path) -> None:  # type: ignore[no-
     assert "kpy has no authorization yet" in refusal(kpy("serve", "--config", str(file)))
 
 
-def test_a_meta_address_is_not_advertised(kpy) -> None:  # type: ignore[no-untyped-def]
+def test_a_meta_address_is_not_advertised(kpy: Run) -> None:
     """Clients could not connect to it."""
     assert "meta-address" in refusal(kpy("serve", "--advertise", "0.0.0.0:9092"))
 
 
-def test_a_port_in_use(kpy) -> None:  # type: ignore[no-untyped-def]
+def test_a_port_in_use(kpy: Run) -> None:
     """The line names the address."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
@@ -117,7 +120,7 @@ def test_a_port_in_use(kpy) -> None:  # type: ignore[no-untyped-def]
         assert f":{port} is in use" in refusal(kpy("serve", "--port", str(port)))
 
 
-def test_a_directory_that_cannot_be_made(kpy, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_directory_that_cannot_be_made(kpy: Run, tmp_path: Path) -> None:
     """The line names the directory and what the system said."""
     (tmp_path / "file").touch()
     directory = tmp_path / "file" / "data"

@@ -3,7 +3,10 @@
 import re
 import signal
 import socket
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -11,9 +14,12 @@ import trio.testing
 
 from kpy.cli.serve import SIGNALS, _stop_on_signal
 
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Start = Callable[..., Any]
+
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
-def test_in_memory(serve, signal_number: int) -> None:  # type: ignore[no-untyped-def]
+def test_in_memory(serve: Start, signal_number: int) -> None:
     """The banner names the address and says that nothing is kept; a signal ends the broker with status 0."""
     broker = serve()
 
@@ -27,7 +33,7 @@ def test_in_memory(serve, signal_number: int) -> None:  # type: ignore[no-untype
     assert "flushed the logs in" in logged
 
 
-def test_on_disk(serve, kpy, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_on_disk(serve: Start, kpy: Run, tmp_path: Path) -> None:
     """The banner names the directory, which belongs to one broker at a time and is marked clean when it goes."""
     directory = tmp_path / "data"
     broker = serve("--data-dir", str(directory))
@@ -42,7 +48,7 @@ def test_on_disk(serve, kpy, tmp_path: Path) -> None:  # type: ignore[no-untyped
     assert (directory / ".kafka_cleanshutdown").exists()
 
 
-def test_ready_file(serve, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_ready_file(serve: Start, tmp_path: Path) -> None:
     """The file has the address while the broker runs, replaces what an earlier one left, and goes with the broker."""
     ready_file = tmp_path / "ready"
     ready_file.write_text("stale")
@@ -53,7 +59,7 @@ def test_ready_file(serve, tmp_path: Path) -> None:  # type: ignore[no-untyped-d
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_ready_file_that_cannot_be_written(kpy, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_ready_file_that_cannot_be_written(kpy: Run, tmp_path: Path) -> None:
     """A broker that nobody would find does not go on."""
     result = kpy("serve", "--port", "0", "--log-level", "error", "--ready-file", str(tmp_path / "missing" / "ready"))
 
@@ -70,7 +76,7 @@ def test_a_ready_file_that_cannot_be_written(kpy, tmp_path: Path) -> None:  # ty
         (["--advertise", "from.option:0"], r"from.option:\d\d+"),
     ],
 )
-def test_precedence(serve, tmp_path: Path, arguments: list[str], address: str) -> None:  # type: ignore[no-untyped-def]
+def test_precedence(serve: Start, tmp_path: Path, arguments: list[str], address: str) -> None:
     """The command line counts before -c, and that before the file."""
     file = tmp_path / "server.properties"
     file.write_text("listeners=PLAINTEXT://localhost:1\nadvertised.listeners=PLAINTEXT://from.file:1\n")
@@ -78,7 +84,7 @@ def test_precedence(serve, tmp_path: Path, arguments: list[str], address: str) -
     assert re.fullmatch(address, serve("--config", str(file), *arguments).address)
 
 
-def test_warnings_are_logged(serve) -> None:  # type: ignore[no-untyped-def]
+def test_warnings_are_logged(serve: Start) -> None:
     """What is not honoured is said, and the broker runs."""
     broker = serve("-c", "num.io.threads=8", "-c", "log.retention.hours=1")
     logged = broker.end(signal.SIGTERM)
