@@ -64,7 +64,7 @@ def _run(config: BrokerConfig, ready_file: Path | None) -> int:
     gc.disable()  # what a start makes is there to stay: looking for garbage in it takes a twentieth of the time
     import trio  # noqa: PLC0415 - a mistake in the configuration is answered without it
 
-    from kpy.server.broker import Broker, StartupError  # noqa: PLC0415 - as above
+    from kpy.server.broker import Broker, ShutdownError, StartupError  # noqa: PLC0415 - as above
 
     broker = Broker(config)
     announcement = Announcement(broker, ready_file)
@@ -78,6 +78,8 @@ def _run(config: BrokerConfig, ready_file: Path | None) -> int:
         trio.run(run)
     except StartupError as error:
         return fail(str(error))
+    except ShutdownError as error:
+        announcement.failure = str(error)
     announcement.withdraw()
     return 0 if announcement.failure is None else fail(announcement.failure)
 

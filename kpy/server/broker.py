@@ -22,12 +22,13 @@ from kpy.cluster.image import Endpoint as RegisteredEndpoint
 from kpy.cluster.internal_topics import creatable_topic
 from kpy.cluster.topic_names import CONSUMER_OFFSETS
 from kpy.config import BrokerConfig, Listener
-from kpy.protocol.errors import ErrorCode, KafkaError
+from kpy.protocol.errors import DecodeError, ErrorCode, KafkaError
 from kpy.protocol.messages.create_topics import CreateTopicsRequest, CreateTopicsResponse
 from kpy.server.clock import Clock, SystemClock
 from kpy.server.cluster_metadata import ClusterMetadata
 from kpy.server.connection import Connection
 from kpy.server.connections import Connections
+from kpy.server.data_directory import DIRECTORY_ID, DataDirectoryError, open_data_directory
 from kpy.server.dispatch import Dispatcher
 from kpy.server.fetch_sessions import FetchSessions
 from kpy.server.groups import Groups
@@ -38,9 +39,8 @@ from kpy.server.network import ByteStream, Endpoint, accept_forever, bind
 from kpy.server.partitions import Partitions
 from kpy.server.services import Services
 from kpy.server.timers import Timers
-from kpy.storage.checkpoints import parse_uuid, uuid_text
-from kpy.storage.files import DiskFiles, MemoryFiles
-from kpy.storage.log_directory import DirectoryLocked, LogDirectory
+from kpy.storage.checkpoints import parse_uuid
+from kpy.storage.log_directory import LogDirectory
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +50,10 @@ BASE64_DASH = 62
 
 class StartupError(Exception):
     """The broker cannot start; the message is one line that says why."""
+
+
+class ShutdownError(Exception):
+    """The broker has stopped, but not everything is on the disk: the next start recovers what can be."""
 
 
 class Broker:
@@ -70,49 +74,45 @@ class Broker:
         self._stop.set()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Serve. `task_status.started` is called when connections are accepted. Raises StartupError."""
+        """Serve. `task_status.started` is called when connections are accepted. Raises StartupError, ShutdownError."""
         listeners = _bind_all(self.config)
         try:
             logs = self._open_logs()
-        except StartupError:
-            _close_all(listeners)
-            raise
-        try:
-            timers = Timers()
-            self._build(logs, timers)
-            self._register(listeners)
-            await self._serve(listeners, timers, task_status)
-        except BaseException:
-            logs.close(clean=False)
-            raise
+            try:
+                timers = Timers()
+                self._start(logs, timers, listeners)
+                await self._serve(listeners, timers, task_status)
+            except BaseException:
+                logs.close(clean=False)
+                raise
         finally:
             _close_all(listeners)
-        started = trio.current_time()
-        logs.close(clean=True)
-        logger.info("flushed the logs in %.3f s", trio.current_time() - started)
+        self._close_logs(logs)
 
     def _open_logs(self) -> LogDirectory:
-        directory = self.config.data_dir
         try:
-            logs = LogDirectory.open(MemoryFiles() if directory is None else DiskFiles(directory))
-            if not logs.meta:
-                logs.store_meta(self._new_meta_properties())
-        except DirectoryLocked as error:
-            raise StartupError(str(error)) from None
-        except OSError as error:
-            raise StartupError(f"cannot use {directory}: {error.strerror or error}") from error
-        if logs.meta["node.id"] != str(self.config.node_id):
-            logs.close(clean=False)
-            raise StartupError(f"{directory} belongs to node.id {logs.meta['node.id']}, not {self.config.node_id}")
-        return logs
+            return open_data_directory(self.config, self._new_uuid)
+        except DataDirectoryError as error:
+            raise StartupError(str(error)) from error
 
-    def _new_meta_properties(self) -> dict[str, str]:
-        return {
-            "version": "1",
-            "cluster.id": uuid_text(self._new_uuid()),
-            "node.id": str(self.config.node_id),
-            "directory.id": uuid_text(self._new_uuid()),
-        }
+    def _close_logs(self, logs: LogDirectory) -> None:
+        started = trio.current_time()
+        try:
+            logs.close(clean=True)
+        except OSError as error:
+            raise ShutdownError(f"not all could be written to {self.config.data_dir}: {error}") from error
+        logger.info("flushed the logs in %.3f s", trio.current_time() - started)
+
+    def _start(self, logs: LogDirectory, timers: Timers, listeners: list["BoundListener"]) -> None:
+        try:
+            self._build(logs, timers)
+            registered = self._register(listeners)
+        except OSError as error:
+            raise StartupError(f"cannot use {self.config.data_dir}: {error.strerror or error}") from error
+        except DecodeError as error:
+            raise StartupError(f"the cluster's metadata in {self.config.data_dir} is damaged: {error}") from error
+        if not registered:
+            raise StartupError(f"cannot write the cluster's metadata to {self.config.data_dir}")
 
     def _build(self, logs: LogDirectory, timers: Timers) -> None:
         config, clock = self.config, self.clock
@@ -151,7 +151,8 @@ class Broker:
         services.partitions.image_changed(image, changes, services.config)
         services.groups.image_changed(changes)
 
-    def _register(self, listeners: list["BoundListener"]) -> None:
+    def _register(self, listeners: list["BoundListener"]) -> bool:
+        """Have the controller record that this broker is here; whether it could."""
         endpoints = []
         for listener in listeners:
             advertised = listener.advertised
@@ -162,10 +163,10 @@ class Broker:
             incarnation_id=self._new_uuid(),
             endpoints=endpoints,
             rack=self.config.broker_rack,
-            log_dirs=[parse_uuid(logs.meta["directory.id"])],
+            log_dirs=[parse_uuid(logs.meta[DIRECTORY_ID])],
         )
         cluster = self.services.cluster
-        cluster.execute(cluster.controller.register_broker(registration))
+        return cluster.execute(cluster.controller.register_broker(registration))
 
     async def _serve(
         self, listeners: list["BoundListener"], timers: Timers, task_status: trio.TaskStatus[None]

@@ -101,9 +101,9 @@ class ClusterMetadata:
         assert not isinstance(answer, Awaitable), "the controller parks no request"
         return answer
 
-    def execute(self, decision: Decision) -> None:
+    def execute(self, decision: Decision) -> bool:
         """As `StateMachineRuntime.execute`."""
-        self._runtime.execute(decision)
+        return self._runtime.execute(decision)
 
     async def new_producer_id(self) -> int:
         """An id that this cluster has never given before. Raises KafkaError if no block of ids can be recorded."""

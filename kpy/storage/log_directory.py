@@ -11,7 +11,7 @@ replication-offset-checkpoint         high watermarks
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Self
 from uuid import UUID
 
@@ -54,8 +54,12 @@ class LogDirectory:
         """As the last checkpoint had them."""
 
     @classmethod
-    def open(cls, files: Files) -> Self:
-        """Take the lock and load every log: quickly after a clean shutdown, otherwise with recovery."""
+    def open(cls, files: Files, check_owner: Callable[[Mapping[str, str]], None] | None = None) -> Self:
+        """Take the lock and load every log: quickly after a clean shutdown, otherwise with recovery.
+
+        `check_owner` is shown the meta.properties of a directory that is not new, and may raise: nothing has been
+        changed by then.
+        """
         try:
             lock = files.lock(_LOCK)
         except AlreadyLocked:
@@ -63,6 +67,7 @@ class LogDirectory:
             raise DirectoryLocked(message) from None
         directory = cls(files, lock)
         try:
+            directory._read_meta(check_owner)
             directory._load()
         except BaseException:
             lock.release()
@@ -160,19 +165,36 @@ class LogDirectory:
         """Release the lock; if `clean`, write all there is before, so that the next start is short."""
         try:
             if clean:
-                for log in self._logs.values():
-                    log.close()
+                self._close_logs()
                 self.checkpoint(high_watermarks)
                 self._files.replace(_CLEAN_SHUTDOWN, b'{"version":0,"brokerEpoch":-1}')
         finally:
             self._lock.release()
 
+    def _close_logs(self) -> None:
+        """Flush and close every log, whatever becomes of the others; then raise if one could not be written."""
+        failure: OSError | None = None
+        for log in self._logs.values():
+            try:
+                log.close()
+            except OSError as error:
+                _logger.error("%s: cannot write it: %s", log.name, error)
+                failure = error
+        if failure is not None:
+            raise failure
+
     # --- loading
+
+    def _read_meta(self, check_owner: Callable[[Mapping[str, str]], None] | None) -> None:
+        data = self._files.read(_META)
+        if data is not None:
+            self.meta = checkpoints.decode_properties(data)
+            if check_owner is not None:
+                check_owner(self.meta)
 
     def _load(self) -> None:
         files = self._files
         names = files.list()
-        self.meta = checkpoints.decode_properties(files.read(_META) or b"")
         clean = _CLEAN_SHUTDOWN in names
         files.remove(_CLEAN_SHUTDOWN)
         recovery_points = self._read_offsets(checkpoints.RECOVERY_POINT)

@@ -1,0 +1,60 @@
+"""The data directory as a broker takes it over and leaves it: its owner, its lock, and one clear line if that fails.
+
+Whose directory it is, is checked before anything in it is touched: a broker that may not have it changes nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from uuid import UUID
+
+from kpy.config import BrokerConfig
+from kpy.storage.checkpoints import parse_uuid, uuid_text
+from kpy.storage.files import DiskFiles, MemoryFiles
+from kpy.storage.log_directory import DirectoryLocked, LogDirectory
+
+CLUSTER_ID, NODE_ID, DIRECTORY_ID = "cluster.id", "node.id", "directory.id"
+
+
+class DataDirectoryError(Exception):
+    """The directory cannot be used; the message is one line that says why."""
+
+
+def open_data_directory(config: BrokerConfig, new_uuid: Callable[[], UUID]) -> LogDirectory:
+    """The logs in the broker's directory, or in memory. Raises DataDirectoryError."""
+    directory = config.data_dir
+
+    def check_owner(meta: Mapping[str, str]) -> None:
+        for name in (CLUSTER_ID, NODE_ID):
+            if not meta.get(name):
+                raise DataDirectoryError(f"{directory}/meta.properties is damaged: it has no {name}")
+        if meta[NODE_ID] != str(config.node_id):
+            raise DataDirectoryError(f"{directory} belongs to node.id {meta[NODE_ID]}, not {config.node_id}")
+
+    try:
+        logs = LogDirectory.open(MemoryFiles() if directory is None else DiskFiles(directory), check_owner)
+        try:
+            _complete_meta(logs, config, new_uuid)
+        except BaseException:
+            logs.close(clean=False)
+            raise
+    except DirectoryLocked as error:
+        raise DataDirectoryError(str(error)) from None
+    except OSError as error:
+        raise DataDirectoryError(f"cannot use {directory}: {error.strerror or error}") from error
+    return logs
+
+
+def _complete_meta(logs: LogDirectory, config: BrokerConfig, new_uuid: Callable[[], UUID]) -> None:
+    """Write what a new directory, or one that is older than directory ids, does not say of itself."""
+    meta = dict(logs.meta) or {"version": "1", CLUSTER_ID: uuid_text(new_uuid()), NODE_ID: str(config.node_id)}
+    if not _is_uuid(meta.get(DIRECTORY_ID, "")):
+        meta[DIRECTORY_ID] = uuid_text(new_uuid())
+    if meta != logs.meta:
+        logs.store_meta(meta)
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        parse_uuid(text)
+    except ValueError:
+        return False
+    return True
