@@ -1,1 +1,1 @@
-"""Scenarios with unmodified Kafka clients on real sockets, against kpy, Apache Kafka or any broker that is already there."""
+"""Scenarios with unmodified Kafka clients on real sockets, against kpy, Apache Kafka or a broker that runs already."""

@@ -1,7 +1,7 @@
 """Brokers under test: one face for kpy, Apache Kafka and a broker that somebody else runs.
 
-A broker that is ours keeps its address and its data directory over `stop`, `kill` and `start`, so that a client of it sees a
-restart as a client of a real cluster does.
+A broker that is ours keeps its address and its data directory over `stop`, `kill` and `start`, so that a client of it
+sees a restart as a client of a real cluster does.
 """
 
 import os
@@ -87,7 +87,9 @@ class OwnBroker(Broker):
 
     def __init__(self, scratch: Path | None = None) -> None:
         super().__init__("127.0.0.1", 0)
-        self._own_scratch = None if scratch else tempfile.TemporaryDirectory(prefix=f"{self.name}-", ignore_cleanup_errors=True)
+        self._own_scratch = (
+            None if scratch else tempfile.TemporaryDirectory(prefix=f"{self.name}-", ignore_cleanup_errors=True)
+        )
         self.scratch = scratch or Path(self._own_scratch.name if self._own_scratch else "")
         self.output = self.scratch / "output.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -109,7 +111,9 @@ class OwnBroker(Broker):
         assert self._process is None, f"{self.name} runs already"
         self.prepare()
         with self.output.open("ab") as output:
-            self._process = subprocess.Popen(self.command(), stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=self.environment())
+            self._process = subprocess.Popen(
+                self.command(), stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=self.environment()
+            )
         try:
             eventually(self._ready, f"{self.name} answers", within_s=self.start_timeout_s)
         except BaseException as error:
@@ -165,7 +169,9 @@ class KpyBroker(OwnBroker):
 
     name = "kpy"
 
-    def __init__(self, *, storage: str = "disk", settings: Mapping[str, str] | None = None, scratch: Path | None = None) -> None:
+    def __init__(
+        self, *, storage: str = "disk", settings: Mapping[str, str] | None = None, scratch: Path | None = None
+    ) -> None:
         super().__init__(scratch)
         self.restartable = storage == "disk"
         self.data_directory = self.scratch / "data"
@@ -173,7 +179,16 @@ class KpyBroker(OwnBroker):
         self._ready_file = self.scratch / "ready"
 
     def command(self) -> Sequence[str]:
-        command = [sys.executable, "-m", "kpy", "serve", "--port", str(self.port), "--ready-file", str(self._ready_file)]
+        command = [
+            sys.executable,
+            "-m",
+            "kpy",
+            "serve",
+            "--port",
+            str(self.port),
+            "--ready-file",
+            str(self._ready_file),
+        ]
         if self.restartable:
             command += ["--data-dir", str(self.data_directory)]
         return command + [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]

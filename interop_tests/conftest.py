@@ -5,8 +5,8 @@
     pytest interop_tests --broker kafka         Apache Kafka, fetched from Maven Central and started for the session
     pytest interop_tests --broker HOST:PORT     one that runs already, with `brokers.FAIR_SETTINGS`
 
-One broker serves the whole session: every test takes topic and group names of its own. What a machine lacks is a skip that says
-what and why, or a failure if `KPY_REQUIRE_ALL=1`.
+One broker serves the whole session: every test takes topic and group names of its own. What a machine lacks is a skip
+that says what and why, or a failure if `KPY_REQUIRE_ALL=1`.
 """
 
 import os
@@ -27,7 +27,9 @@ REQUIRE_ALL = os.environ.get("KPY_REQUIRE_ALL") == "1"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--broker", default="kpy", help="kpy (default), kafka, or HOST:PORT")
-    parser.addoption("--storage", default="disk", choices=["disk", "memory"], help="where kpy keeps its data (default: disk)")
+    parser.addoption(
+        "--storage", default="disk", choices=["disk", "memory"], help="where kpy keeps its data (default: disk)"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -90,7 +92,7 @@ def session_broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
 
 @pytest.fixture
 def broker(session_broker: Broker) -> Iterator[Broker]:
-    """The broker under test, which the test must leave alive; one that died is an error of this test and started again."""
+    """The broker under test, which must outlive the test; one that died is an error, and is started again."""
     yield session_broker
     if end := session_broker.died():
         session_broker.start()

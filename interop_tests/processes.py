@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -13,14 +14,20 @@ from interop_tests.eventually import PATIENCE_S, eventually
 
 
 class LineProcess:
-    """A child process; `lines` holds what it has printed so far. At the end of the block it is gone, whatever it did."""
+    """A child process; `lines` holds what it has printed so far. At the end of the block it is gone in any case."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self.lines: list[str] = []
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore"}
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True, bufsize=1, env=environment
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            bufsize=1,
+            env=environment,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -28,7 +35,9 @@ class LineProcess:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
         self._errors.close()
 
@@ -43,12 +52,13 @@ class LineProcess:
 
     def wait_for(self, count: int, *, within_s: float = PATIENCE_S) -> None:
         """Until it has printed that many lines."""
-        eventually(lambda: len(self.lines) >= count or self.check(), f"{count} lines", within_s=within_s)
 
-    def check(self) -> None:
-        """Complain about a process that has failed."""
-        if self._process.poll():
-            raise RuntimeError(f"{self._process.args!r} ended with {self._process.returncode}: {self.errors()}")
+        def enough() -> bool:
+            if len(self.lines) < count and self._process.poll():
+                raise RuntimeError(f"{self._process.args!r} ended with {self._process.returncode}: {self.errors()}")
+            return len(self.lines) >= count
+
+        eventually(enough, f"{count} lines", within_s=within_s)
 
     def finish(self, within_s: float = PATIENCE_S) -> int:
         """End of input; its exit status."""
@@ -77,10 +87,8 @@ class LineProcess:
         self._reader.join()
         for stream in (self._process.stdin, self._process.stdout):
             assert stream
-            try:
+            with suppress(BrokenPipeError):
                 stream.close()
-            except BrokenPipeError:
-                pass
 
     def errors(self) -> str:
         self._errors.seek(0)

@@ -1,4 +1,4 @@
-"""Clients as programs of their own that can be killed: kafka-python, aiokafka, confluent-kafka and the Java console tools.
+"""Clients as programs that can be killed: kafka-python, aiokafka, confluent-kafka and the Java console tools.
 
 All run the same scenarios, so that nothing is built for one client's habits.
 """
@@ -40,7 +40,12 @@ def stored_values(clients: Clients, topic: str, partitions: int, count: int) -> 
 
 def stored_bytes(clients: Clients, topic: str) -> int:
     [node] = clients.admin.describe_log_dirs(topic_partitions=[topic])
-    return sum(part["partition_size"] for place in node["log_dirs"] for entry in place["topics"] for part in entry["partitions"])
+    return sum(
+        part["partition_size"]
+        for place in node["log_dirs"]
+        for entry in place["topics"]
+        for part in entry["partitions"]
+    )
 
 
 def shares(clients: Clients, group: str) -> list[int]:
@@ -49,7 +54,8 @@ def shares(clients: Clients, group: str) -> list[int]:
     if described["group_state"] != "Stable":
         return []
     return sorted(
-        sum(len(topic["partitions"]) for topic in member["member_assignment"]["assigned_partitions"]) for member in described["members"]
+        sum(len(topic["partitions"]) for topic in member["member_assignment"]["assigned_partitions"])
+        for member in described["members"]
     )
 
 
@@ -79,7 +85,7 @@ def test_reads_every_codec(clients: Clients, client: Client, unique: Callable[[s
 
 
 def test_two_members_and_takeover(clients: Clients, client: Client, unique: Callable[[str], str]) -> None:
-    """Two members share four partitions; one is killed, and the other goes on with all of them once the session is over."""
+    """Two members share four partitions; one is killed, and after its session the other goes on with all of them."""
     topic, group = clients.topic(partitions=4), unique("group")
 
     def produce_to_all(prefix: str) -> list[str]:
@@ -89,7 +95,11 @@ def test_two_members_and_takeover(clients: Clients, client: Client, unique: Call
 
     command = client.consumer(clients.bootstrap, topic, group)
     with LineProcess(command) as one, LineProcess(command) as two:
-        eventually(lambda: shares(clients, group) == [2, 2], "two members with two partitions each", within_s=PROCESS_PATIENCE_S)
+        eventually(
+            lambda: shares(clients, group) == [2, 2],
+            "two members with two partitions each",
+            within_s=PROCESS_PATIENCE_S,
+        )
         first = produce_to_all("first")
         eventually(lambda: sorted(one.lines + two.lines) == first, "every record at one of the two")
         assert len(one.lines) == len(two.lines) == 2
@@ -98,17 +108,24 @@ def test_two_members_and_takeover(clients: Clients, client: Client, unique: Call
         second = produce_to_all("second")
         eventually(lambda: set(second) <= set(two.lines), "all that came after at the other")
         two.terminate()
-        eventually(lambda: clients.admin.describe_groups([group])[group]["group_state"] == "Empty", "an empty group after a clean end")
+        eventually(
+            lambda: clients.admin.describe_groups([group])[group]["group_state"] == "Empty",
+            "an empty group after a clean end",
+        )
 
 
 def test_a_silent_member_is_replaced(clients: Clients, unique: Callable[[str], str]) -> None:
-    """A member that hangs with its connection open loses its partitions with its session, and comes back as a new member."""
+    """A member that hangs with its connection open loses its partitions with its session, and may join anew."""
     client = Confluent()
     client.require()
     topic, group = clients.topic(partitions=4), unique("group")
     command = client.consumer(clients.bootstrap, topic, group)
     with LineProcess(command) as one, LineProcess(command):
-        eventually(lambda: shares(clients, group) == [2, 2], "two members with two partitions each", within_s=PROCESS_PATIENCE_S)
+        eventually(
+            lambda: shares(clients, group) == [2, 2],
+            "two members with two partitions each",
+            within_s=PROCESS_PATIENCE_S,
+        )
         os.kill(one.pid, signal.SIGSTOP)
         eventually(lambda: shares(clients, group) == [4], "one member with all partitions", within_s=PROCESS_PATIENCE_S)
         os.kill(one.pid, signal.SIGCONT)
@@ -119,7 +136,7 @@ def test_a_silent_member_is_replaced(clients: Clients, unique: Callable[[str], s
 def test_restart_in_the_middle(
     clients: Clients, restartable_broker: Broker, client: Client, unique: Callable[[str], str], clean: bool
 ) -> None:
-    """A producer that was sending when the broker went ends with each record stored once and in order; a consumer goes on."""
+    """What a producer was sending when the broker went is stored once and in order, and a consumer goes on."""
     topic, group = clients.topic(), unique("group")
     lines = [f"{number}" for number in range(300)]
     with (

@@ -24,7 +24,9 @@ def test_assignment(clients: Clients) -> None:
     consumer.assign([TopicPartition(topic, 0), TopicPartition(topic, 2)])
     records = poll_until(consumer, 10)
     for partition in (0, 2):
-        assert values_of([r for r in records if r.partition == partition]) == [b"%d-%d" % (partition, n) for n in range(5)]
+        assert values_of([r for r in records if r.partition == partition]) == [
+            b"%d-%d" % (partition, n) for n in range(5)
+        ]
     assert {record.partition for record in records} == {0, 2}
 
 
@@ -195,7 +197,12 @@ def test_max_poll_records(clients: Clients) -> None:
     consumer = clients.consumer(max_poll_records=10)
     consumer.assign(partitions_of(topic, 1))
     sizes: list[int] = []
-    eventually(lambda: sizes.append(sum(map(len, consumer.poll(timeout_ms=100).values()))) or sum(sizes) == 25, "25 records")
+
+    def everything() -> bool:
+        sizes.append(sum(map(len, consumer.poll(timeout_ms=100).values())))
+        return sum(sizes) == 25
+
+    eventually(everything, "25 records")
     assert max(sizes) == 10
 
 
@@ -234,7 +241,10 @@ def test_iteration_ends_after_its_timeout(clients: Clients) -> None:
     assert [record.value for record in consumer] == numbers(0, 9)
 
 
-@pytest.mark.parametrize("settings", [{"isolation_level": "read_committed"}, {"enable_incremental_fetch_sessions": False}, {"check_crcs": False}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"isolation_level": "read_committed"}, {"enable_incremental_fetch_sessions": False}, {"check_crcs": False}],
+)
 def test_other_ways_of_fetching(clients: Clients, settings: dict[str, object]) -> None:
     """Read-committed, without fetch sessions, without CRC check: the same records."""
     topic = clients.topic(partitions=2)

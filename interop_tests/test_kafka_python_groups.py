@@ -1,4 +1,4 @@
-"""Consumer groups of kafka-python: who gets which partitions, what happens when members come and go, and what is remembered."""
+"""Consumer groups of kafka-python: who gets what, members that come and go, and what is remembered."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -140,7 +140,9 @@ class Group:
 @pytest.fixture
 def new_group(clients: Clients, unique: Callable[[str], str]) -> Iterator[Callable[..., Group]]:
     with ExitStack() as stack:
-        yield lambda *topics, **settings: stack.enter_context(closing(Group(clients, unique("group"), *topics, **settings)))
+        yield lambda *topics, **settings: stack.enter_context(
+            closing(Group(clients, unique("group"), *topics, **settings))
+        )
 
 
 def described(clients: Clients, group: str) -> dict[str, object]:
@@ -149,7 +151,9 @@ def described(clients: Clients, group: str) -> dict[str, object]:
 
 @pytest.mark.parametrize("assignor", ASSIGNORS)
 @pytest.mark.parametrize("members", [1, 2, 4])
-def test_members_share_the_partitions(clients: Clients, new_group: Callable[..., Group], members: int, assignor: str) -> None:
+def test_members_share_the_partitions(
+    clients: Clients, new_group: Callable[..., Group], members: int, assignor: str
+) -> None:
     """Every partition has one owner, the shares are fair, and every record comes to the group once."""
     topics = [clients.topic(partitions=4), clients.topic(partitions=4)]
     group = new_group(*topics, partition_assignment_strategy=[ASSIGNORS[assignor]])
@@ -320,7 +324,7 @@ def test_commit_of_a_member_that_was_replaced_fails(clients: Clients, unique: Ca
 
 
 def test_static_member_keeps_its_partitions_over_a_restart(clients: Clients, new_group: Callable[..., Group]) -> None:
-    """A member with a group.instance.id that comes back in time gets the same partitions, and nobody rebalances (KIP-345)."""
+    """A member with a group.instance.id that comes back in time gets what it had, and nobody rebalances (KIP-345)."""
     topic = clients.topic(partitions=4)
     revoked: list[object] = []
 

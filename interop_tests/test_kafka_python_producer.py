@@ -1,4 +1,4 @@
-"""kafka-python's producer: what was sent arrives, once, in order, as it was, and what cannot arrive fails with Kafka's error."""
+"""kafka-python's producer: what was sent arrives, once, in order, as it was; what cannot fails with Kafka's error."""
 
 import time
 from collections.abc import Callable
@@ -30,11 +30,16 @@ def assigned(clients: Clients, topic: str, partitions: int = 1, **settings: obje
 def stored_bytes(clients: Clients, topic: str) -> int:
     """What the broker says the topic takes on disk."""
     [broker] = clients.admin.describe_log_dirs(topic_partitions=[topic])
-    return sum(part["partition_size"] for place in broker["log_dirs"] for entry in place["topics"] for part in entry["partitions"])
+    return sum(
+        part["partition_size"]
+        for place in broker["log_dirs"]
+        for entry in place["topics"]
+        for part in entry["partitions"]
+    )
 
 
 def test_synchronous_send_returns_where_the_record_is(clients: Clients) -> None:
-    """Each acknowledged send says the topic, partition, offset and timestamp at which a consumer then finds the record."""
+    """Each acknowledged send says at which topic, partition, offset and time a consumer then finds the record."""
     topic = clients.topic()
     producer = clients.producer()
     sent = [producer.send(topic, b"value %d" % number).get(timeout=20) for number in range(5)]
@@ -64,7 +69,11 @@ def test_asynchronous_sends_are_all_acknowledged_in_order(clients: Clients) -> N
         (b"", None, []),
         (b"tombstone", None, []),
         (b"key", b"value", [("one", b"1"), ("two", b""), ("one", b"again")]),
-        ("schl\N{LATIN SMALL LETTER U WITH DIAERESIS}ssel".encode(), bytes(range(256)), [("schl\N{LATIN SMALL LETTER U WITH DIAERESIS}ssel", b"\0\xff")]),
+        (
+            "schl\N{LATIN SMALL LETTER U WITH DIAERESIS}ssel".encode(),
+            bytes(range(256)),
+            [("schl\N{LATIN SMALL LETTER U WITH DIAERESIS}ssel", b"\0\xff")],
+        ),
     ],
 )
 def test_keys_values_and_headers_arrive_as_they_were(
@@ -105,7 +114,7 @@ def test_batches_of_every_compression_in_one_log(clients: Clients) -> None:
 
 @pytest.mark.parametrize("acks", [0, 1, "all"])
 def test_acks(clients: Clients, acks: int | str) -> None:
-    """With acks=0 nothing is answered and the records arrive all the same; with 1 and all the answer says the offset."""
+    """With acks=0 nothing is answered and the records arrive all the same; else the answer says the offset."""
     topic = clients.topic()
     producer = clients.producer(acks=acks, enable_idempotence=False)
     sent = [producer.send(topic, b"%d" % number).get(timeout=20) for number in range(3)]
@@ -144,7 +153,9 @@ def test_two_idempotent_producers_have_sequences_of_their_own(clients: Clients) 
     for number in range(20):
         for name, producer in ((b"one", one), (b"two", two)):
             producer.send(topic, b"%s %d" % (name, number), partition=0).get(timeout=20)
-    assert values_of(poll_until(assigned(clients, topic), 40)) == [b"%s %d" % (name, number) for number in range(20) for name in (b"one", b"two")]
+    assert values_of(poll_until(assigned(clients, topic), 40)) == [
+        b"%s %d" % (name, number) for number in range(20) for name in (b"one", b"two")
+    ]
 
 
 def test_partitioner_places_keys_where_java_does(clients: Clients) -> None:

@@ -40,9 +40,13 @@ def idempotent_append(broker: Broker, topic: str, producer_id: int, sequence: in
     Topic = ProduceRequest.TopicProduceData  # noqa: N806
     # Of today: what a producer wrote more than a day ago does not keep its id alive (producer.id.expiration.ms).
     now_ms = int(time.time() * 1000)
-    records = batch([b"%d" % sequence], producer_id=producer_id, producer_epoch=0, sequence=sequence, timestamp_ms=now_ms)
+    records = batch(
+        [b"%d" % sequence], producer_id=producer_id, producer_epoch=0, sequence=sequence, timestamp_ms=now_ms
+    )
     part = Topic.PartitionProduceData(index=0, records=records)
-    request = ProduceRequest(transactional_id=None, acks=-1, timeout_ms=5000, topic_data=[Topic(name=topic, partition_data=[part])])
+    request = ProduceRequest(
+        transactional_id=None, acks=-1, timeout_ms=5000, topic_data=[Topic(name=topic, partition_data=[part])]
+    )
     with Wire(broker) as wire:
         [answer] = wire.ask(request, 9).responses
     [result] = answer.partition_responses
@@ -108,7 +112,7 @@ def _make_topics(state: Before) -> None:
     clients.admin.create_partitions({state.grown: 3})
     clients.admin.alter_configs([ConfigResource("TOPIC", state.configured, {"max.message.bytes": "5000"})])
     for partition in range(3):
-        eventually(lambda: produce(clients, state.grown, [b"%d" % n for n in range(20)], partition=partition) or True, "records")  # noqa: B023
+        produce(clients, state.grown, [b"%d" % number for number in range(20)], partition=partition)
     clients.admin.delete_records({TopicPartition(state.grown, 1): 5})
 
 
@@ -170,7 +174,9 @@ def test_leader_epochs(before: Before) -> None:
         old = {part["partition_index"]: part["leader_epoch"] for part in before.topics[name]["partitions"]}
         assert all(part["leader_epoch"] >= old[part["partition_index"]] for part in after["partitions"])
     [first, *_] = before.topics[before.grown]["partitions"]
-    eventually(lambda: epoch_end_offset(before.broker, before.grown, first["leader_epoch"]) >= 20, "the end of the old epoch")
+    eventually(
+        lambda: epoch_end_offset(before.broker, before.grown, first["leader_epoch"]) >= 20, "the end of the old epoch"
+    )
 
 
 def test_topic_configs(before: Before) -> None:
@@ -218,7 +224,9 @@ def test_a_topic_created_again_has_nothing_of_the_old_one(before: Before) -> Non
     assert len(after["partitions"]) == 2
     partitions = partitions_of(before.recreated, 2)
     assert set(before.clients.consumer().end_offsets(partitions).values()) == {0}
-    assert not {tp for tp in before.clients.admin.list_group_offsets(before.group)[before.group] if tp.topic == before.recreated}
+    assert not {
+        tp for tp in before.clients.admin.list_group_offsets(before.group)[before.group] if tp.topic == before.recreated
+    }
 
 
 def test_idempotent_producers_are_known_again(before: Before) -> None:

@@ -1,4 +1,4 @@
-"""Other clients than kafka-python, each behind one face: a program that sends lines, a program that prints lines, an admin."""
+"""Clients behind one face: a program that sends lines, a program that prints lines, and an admin."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -21,12 +21,13 @@ class Client(ABC):
 
     name: str
 
+    @abstractmethod
     def require(self) -> None:
         """Raise ToolchainMissing if this machine lacks it."""
 
     @abstractmethod
     def producer(self, bootstrap: str, topic: str, codec: str = "none") -> Sequence[str]:
-        """The command of a program that sends each line of its input with an idempotent producer, and ends well if all are stored."""
+        """The command of a program that sends each line of its input, idempotently, and ends well if all are stored."""
 
     @abstractmethod
     def consumer(self, bootstrap: str, topic: str, group: str) -> Sequence[str]:

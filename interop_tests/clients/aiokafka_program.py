@@ -6,7 +6,13 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-from interop_tests.clients import AUTO_COMMIT_INTERVAL_MS, HEARTBEAT_INTERVAL_MS, SESSION_TIMEOUT_MS, Client, TopicDescription
+from interop_tests.clients import (
+    AUTO_COMMIT_INTERVAL_MS,
+    HEARTBEAT_INTERVAL_MS,
+    SESSION_TIMEOUT_MS,
+    Client,
+    TopicDescription,
+)
 from interop_tests.clients.python_programs import program, require_package, run
 
 T = TypeVar("T")
@@ -71,7 +77,9 @@ async def _produce(bootstrap: str, topic: str, codec: str) -> int:
     from aiokafka import AIOKafkaProducer
 
     compression = None if codec == "none" else codec
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True, compression_type=compression, linger_ms=10)
+    producer = AIOKafkaProducer(
+        bootstrap_servers=bootstrap, enable_idempotence=True, compression_type=compression, linger_ms=10
+    )
     await producer.start()
     try:
         pending = []

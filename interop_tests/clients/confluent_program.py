@@ -4,7 +4,13 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from interop_tests.clients import AUTO_COMMIT_INTERVAL_MS, HEARTBEAT_INTERVAL_MS, SESSION_TIMEOUT_MS, Client, TopicDescription
+from interop_tests.clients import (
+    AUTO_COMMIT_INTERVAL_MS,
+    HEARTBEAT_INTERVAL_MS,
+    SESSION_TIMEOUT_MS,
+    Client,
+    TopicDescription,
+)
 from interop_tests.clients.python_programs import program, require_package, run
 
 
@@ -21,7 +27,8 @@ class Confluent(Client):
         return program(__name__, "consume", bootstrap, topic, group)
 
     def create_topic(self, bootstrap: str, topic: str, partitions: int, retention_ms: int) -> None:
-        from confluent_kafka.admin import AdminClient, NewTopic
+        from confluent_kafka.admin import AdminClient
+        from confluent_kafka.cimpl import NewTopic
 
         new = NewTopic(topic, partitions, 1, config={"retention.ms": str(retention_ms)})
         admin = AdminClient({"bootstrap.servers": bootstrap})
@@ -56,7 +63,9 @@ def produce(bootstrap: str, topic: str, codec: str) -> int:
     settings = {"bootstrap.servers": bootstrap, "enable.idempotence": True, "compression.codec": codec, "linger.ms": 10}
     producer = Producer(settings)
     for line in sys.stdin:
-        producer.produce(topic, line.rstrip("\n"), on_delivery=lambda error, _: failures.append(error) if error else None)
+        producer.produce(
+            topic, line.rstrip("\n"), on_delivery=lambda error, _: failures.append(error) if error else None
+        )
         producer.poll(0)
     left = producer.flush(60)
     print(*failures, file=sys.stderr)
@@ -81,7 +90,7 @@ def consume(bootstrap: str, topic: str, group: str) -> None:
     while not stopped:
         message = consumer.poll(0.1)
         if message is not None and message.error() is None:
-            print(message.value().decode())
+            print((message.value() or b"").decode())
     consumer.close()
 
 

@@ -8,12 +8,21 @@ from contextlib import closing
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.admin import ConfigResource
 
-from interop_tests.clients import AUTO_COMMIT_INTERVAL_MS, HEARTBEAT_INTERVAL_MS, SESSION_TIMEOUT_MS, Client, TopicDescription
+from interop_tests.clients import (
+    AUTO_COMMIT_INTERVAL_MS,
+    HEARTBEAT_INTERVAL_MS,
+    SESSION_TIMEOUT_MS,
+    Client,
+    TopicDescription,
+)
 from interop_tests.clients.python_programs import program, run
 
 
 class KafkaPython(Client):
     name = "kafka-python"
+
+    def require(self) -> None:
+        """It is here: all scenarios stand on it."""
 
     def producer(self, bootstrap: str, topic: str, codec: str = "none") -> Sequence[str]:
         return program(__name__, "produce", bootstrap, topic, codec)

@@ -1,1 +1,1 @@
-"""Apache Kafka 4.3.1, the authority on every answer: fetched, formatted, started, stopped and cleaned up by these modules."""
+"""Apache Kafka 4.3.1, the authority on every answer: fetched, formatted, started, stopped and removed from here."""

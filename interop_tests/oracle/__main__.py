@@ -13,9 +13,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m interop_tests.oracle", description=__doc__)
     parser.add_argument("--libraries", action="store_true", help="fetch the jars, print their directory, start nothing")
     parser.add_argument("--port", type=int, default=0, help="default: a free one")
-    parser.add_argument("--data-dir", type=Path, help="keep properties, data and output here; default: removed at the end")
+    parser.add_argument(
+        "--data-dir", type=Path, help="keep properties, data and output here; default: removed at the end"
+    )
     parser.add_argument("--heap", default="512m", help="of the Java process (%(default)s)")
-    parser.add_argument("-c", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="a broker setting")
+    parser.add_argument(
+        "-c", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="a broker setting"
+    )
     parser.add_argument("--ready-file", type=Path, help="gets host:port when the broker serves")
     options = parser.parse_args()
     try:

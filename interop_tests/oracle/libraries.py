@@ -1,7 +1,7 @@
 """Where Apache Kafka's jars are, fetching them from Maven Central the first time.
 
-The jars go to `$KPY_KAFKA_LIBS`, or to a directory of this release in the user's cache. The directory appears whole or not at
-all, so that two test runs may fetch at once. What a machine lacks to do so is a `ToolchainMissing` that names it.
+The jars go to `$KPY_KAFKA_LIBS`, or to a directory of this release in the user's cache. The directory appears whole or
+not at all, so that two test runs may fetch at once. What a machine lacks for it is a `ToolchainMissing` that says so.
 """
 
 import os
@@ -53,11 +53,14 @@ def _fetch(directory: Path) -> None:
         command = [maven, "-q", "-B", "-f", str(HERE / "pom.xml"), f"-Dkafka.version={KAFKA_VERSION}"]
         command += ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={fetched}"]
         try:
-            run = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_TIMEOUT_S, cwd=scratch)
+            run = subprocess.run(
+                command, capture_output=True, text=True, timeout=FETCH_TIMEOUT_S, cwd=scratch, check=False
+            )
         except subprocess.TimeoutExpired:
             raise ToolchainMissing(f"Maven Central: no jars after {FETCH_TIMEOUT_S:.0f} s") from None
         if run.returncode != 0:
-            raise ToolchainMissing(f"Maven Central: mvn could not fetch Apache Kafka {KAFKA_VERSION}:\n{run.stdout[-2000:]}{run.stderr[-2000:]}")
+            output = run.stdout[-2000:] + run.stderr[-2000:]
+            raise ToolchainMissing(f"Maven Central: mvn could not fetch Apache Kafka {KAFKA_VERSION}:\n{output}")
         if directory.is_dir() and not any(directory.iterdir()):
             directory.rmdir()
         try:

@@ -54,7 +54,16 @@ class KafkaNode(OwnBroker):
         self._properties = self.scratch / "server.properties"
 
     def command(self) -> Sequence[str]:
-        return (self._java, *self._memory, *self._java_options, LOGGING, "-cp", self._class_path, "kafka.Kafka", str(self._properties))
+        return (
+            self._java,
+            *self._memory,
+            *self._java_options,
+            LOGGING,
+            "-cp",
+            self._class_path,
+            "kafka.Kafka",
+            str(self._properties),
+        )
 
     def prepare(self) -> None:
         if self._properties.exists():
@@ -75,6 +84,6 @@ class KafkaNode(OwnBroker):
         cluster_id = base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).rstrip(b"=").decode()
         command = [self._java, *QUICK_START, LOGGING, "-cp", self._class_path, "kafka.tools.StorageTool", "format"]
         command += ["--standalone", "-t", cluster_id, "-c", str(self._properties)]
-        run = subprocess.run(command, capture_output=True, text=True, timeout=self.start_timeout_s)
+        run = subprocess.run(command, capture_output=True, text=True, timeout=self.start_timeout_s, check=False)
         if run.returncode != 0:
             raise RuntimeError(f"the data directory could not be formatted:\n{run.stdout}{run.stderr}")
