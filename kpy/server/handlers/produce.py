@@ -74,8 +74,10 @@ def _checked(topic: str, data: PartitionProduceData, request: ProduceRequest, ve
     records = check_produced(cast("Buffer | None", data.records), version)
     if is_internal(topic):
         raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"{topic} is internal")
-    if request.transactional_id is None and is_transactional(records):
-        raise KafkaError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "a transactional batch without its id")
+    if is_transactional(records):
+        if request.transactional_id is None:
+            raise KafkaError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "a transactional batch without its id")
+        raise KafkaError(ErrorCode.INVALID_TXN_STATE, "there are no transactions to be part of")
     return records
 
 
