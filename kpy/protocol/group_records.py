@@ -1,18 +1,15 @@
-"""The records of `__consumer_offsets` that classic groups and their offsets live in, in Kafka's own layout.
+"""The records of `__consumer_offsets` that classic groups and the offsets of all groups live in, in Kafka's own layout.
 
-A record's key is its two-byte type and then the key message; its value is the two-byte version and then the value
-message in that version. `encode_record` and `decode_record` go between the two forms. Types that are declared here are
-read at every version, those of other kinds of groups (consumer, share, streams) are left to their own modules.
+`encode_record` and `decode_record` go between messages and bytes. The types that are declared here are read at every
+version, those of other kinds of groups have modules of their own: `consumer_group_records`, `share_group_records` and
+`streams_group_records`.
 """
 
-import struct
 from enum import IntEnum
 
-from kpy.protocol.errors import DecodeError
+from kpy.protocol.coordinator_records import CoordinatorRecords
 from kpy.protocol.primitives import Array, Bytes, Int32, Int64, NullableString, String, Uuid
 from kpy.protocol.schema import Data, Struct, between, since, tagged
-
-_PREFIX = struct.Struct(">h")
 
 
 class GroupRecordType(IntEnum):
@@ -100,12 +97,20 @@ class GroupMetadataValue(Data, versions="0-4", flexible="4+"):
     members: Array[MemberMetadata]
 
 
-RECORD_TYPES: dict[int, tuple[type[Data], type[Data]]] = {
-    GroupRecordType.LEGACY_OFFSET_COMMIT: (LegacyOffsetCommitKey, LegacyOffsetCommitValue),
-    GroupRecordType.OFFSET_COMMIT: (OffsetCommitKey, OffsetCommitValue),
-    GroupRecordType.GROUP_METADATA: (GroupMetadataKey, GroupMetadataValue),
-}
-_TYPES: dict[type[Data], GroupRecordType] = {key: GroupRecordType(number) for number, (key, _) in RECORD_TYPES.items()}
+RECORDS = CoordinatorRecords(
+    {
+        GroupRecordType.LEGACY_OFFSET_COMMIT: (LegacyOffsetCommitKey, LegacyOffsetCommitValue),
+        GroupRecordType.OFFSET_COMMIT: (OffsetCommitKey, OffsetCommitValue),
+        GroupRecordType.GROUP_METADATA: (GroupMetadataKey, GroupMetadataValue),
+    }
+)
+
+decode_record = RECORDS.decode
+
+
+def encode_record(key: Data, value: Data | None) -> tuple[bytes, bytes | None]:
+    """A record as it stands in the log; None is the tombstone."""
+    return RECORDS.encode(key, value, None if value is None else value_version(value))
 
 
 def value_version(value: Data) -> int:
@@ -113,31 +118,3 @@ def value_version(value: Data) -> int:
     if isinstance(value, OffsetCommitValue) and value.expire_timestamp != -1:
         return 1
     return type(value).versions.maximum
-
-
-def encode_record(key: Data, value: Data | None) -> tuple[bytes, bytes | None]:
-    """A record as it stands in the log; None is the tombstone."""
-    encoded_key = _PREFIX.pack(_TYPES[type(key)]) + key.encode(0)
-    if value is None:
-        return encoded_key, None
-    version = value_version(value)
-    return encoded_key, _PREFIX.pack(version) + value.encode(version)
-
-
-def decode_record(key: bytes | memoryview, value: bytes | memoryview | None) -> tuple[Data, Data | None] | None:
-    """The inverse of `encode_record`; None if the key is of a type that is not declared here."""
-    schemas = RECORD_TYPES.get(_prefix(key))
-    if schemas is None:
-        return None
-    key_schema, value_schema = schemas
-    decoded_key = key_schema.decode(key, 0, _PREFIX.size)
-    if value is None:
-        return decoded_key, None
-    return decoded_key, value_schema.decode(value, _prefix(value), _PREFIX.size)
-
-
-def _prefix(data: bytes | memoryview) -> int:
-    if len(data) < _PREFIX.size:
-        raise DecodeError(f"a group record of {len(data)} bytes has no room for its type or version")
-    number: int = _PREFIX.unpack_from(data)[0]
-    return number

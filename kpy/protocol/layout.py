@@ -93,8 +93,8 @@ class Field:
 
     def at(self, version: int, *, flexible: bool) -> Construct:
         """The construct that reads and writes this field in one version."""
-        nullable = version in self.nullable_versions
-        return _at(self.type, version, flexible=flexible and self.flexible, nullable=nullable)
+        nullable, tagged = version in self.nullable_versions, version in self.tagged_versions
+        return _at(self.type, version, flexible=flexible and self.flexible, nullable=nullable, tagged=tagged)
 
 
 class StructType(Construct):
@@ -253,7 +253,7 @@ def _construct_of(annotation: Any) -> Construct:
     return construct
 
 
-def _at(declared: Construct, version: int, *, flexible: bool, nullable: bool) -> Construct:
+def _at(declared: Construct, version: int, *, flexible: bool, nullable: bool, tagged: bool = False) -> Construct:
     if isinstance(declared, ArrayType):
         element = _at(declared.element, version, flexible=flexible, nullable=False)
         return declared.at(flexible=flexible, nullable=nullable).of(element)
@@ -263,7 +263,7 @@ def _at(declared: Construct, version: int, *, flexible: bool, nullable: bool) ->
         return layout(declared.message, version, flexible=flexible)
     if isinstance(declared, NullableStructType):
         struct = _at(declared.struct, version, flexible=flexible, nullable=False)
-        return declared.of(struct) if nullable else struct
+        return declared.of(struct, tagged=tagged) if nullable else struct
     return declared
 
 

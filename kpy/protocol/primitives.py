@@ -334,25 +334,39 @@ def uuid_of(data: bytes) -> uuid.UUID:
 
 
 class NullableStructType(Construct):
-    """A struct behind one byte: 1 if it is there, -1 for null. `of()` puts the struct in."""
+    """A struct behind one byte: 1 if it is there, -1 for null. In a tagged field, an unsigned varint: 1 or 0.
+
+    `of()` puts the struct in.
+    """
 
     minimum_size = 1
     nullable = True
-    zero: Any = None
+    tagged = False
     struct: Construct
 
-    def of(self, struct: Construct) -> "NullableStructType":
+    def of(self, struct: Construct, *, tagged: bool = False) -> "NullableStructType":
         nullable = NullableStructType()
         nullable.struct = struct
+        nullable.tagged = tagged
         return nullable
 
+    @property
+    def zero(self) -> Any:
+        """As with all types that may be null, null is the default of those fields only that say so."""
+        return zero_value(self.struct)
+
     def _parse(self, stream: Any, context: Any, path: str) -> Any:
-        if Int8sb._parse(stream, context, path) < 0:
-            return None
-        return self.struct._parsereport(stream, context, path)
+        if self.tagged:
+            is_null = not UnsignedVarint._parse(stream, context, path)
+        else:
+            is_null = Int8sb._parse(stream, context, path) < 0
+        return None if is_null else self.struct._parsereport(stream, context, path)
 
     def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
-        Int8sb._build(-1 if obj is None else 1, stream, context, path)
+        if self.tagged:
+            UnsignedVarint._build(int(obj is not None), stream, context, path)
+        else:
+            Int8sb._build(-1 if obj is None else 1, stream, context, path)
         if obj is not None:
             self.struct._build(obj, stream, context, path)
         return obj

@@ -88,6 +88,8 @@ class MessageMeta(type):
 
     fields: tuple[Field, ...]
     layouts: dict[tuple[int, bool], Layout]
+    kafka_name: str
+    """The name of the class, unless it is `named` otherwise in Kafka, where structs of two messages may share one."""
 
     def __new__(
         mcs,
@@ -98,6 +100,7 @@ class MessageMeta(type):
         api: ApiKey | None = None,
         versions: str | None = None,
         flexible: str = "none",
+        named: str | None = None,
     ) -> Any:
         fields: list[Field] = []
         if "__slots__" not in namespace:
@@ -115,6 +118,7 @@ class MessageMeta(type):
         cls = super().__new__(mcs, name, bases, namespace)
         cls.fields = tuple(fields)
         cls.layouts = {}
+        cls.kafka_name = named or name
         return cls
 
     def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **_: Any) -> None:

@@ -2,7 +2,16 @@
 
 from collections.abc import Iterator
 
-from kpy.protocol import group_records, metadata_records
+from kpy.protocol import (
+    consumer_group_records,
+    group_records,
+    metadata_records,
+    share_group_records,
+    share_state_records,
+    streams_group_records,
+    transaction_records,
+)
+from kpy.protocol.coordinator_records import CoordinatorRecords
 from kpy.protocol.embedded import ConsumerProtocolAssignment, ConsumerProtocolSubscription
 from kpy.protocol.messages import declared_apis, request_class, response_class
 from kpy.protocol.messages.headers import RequestHeader, ResponseHeader
@@ -12,10 +21,28 @@ REQUESTS = [request_class(api) for api in sorted(declared_apis())]
 RESPONSES = [response_class(api) for api in sorted(declared_apis())]
 HEADERS: list[type[Data]] = [RequestHeader, ResponseHeader]
 EMBEDDED: list[type[Data]] = [ConsumerProtocolSubscription, ConsumerProtocolAssignment]
-GROUP_RECORDS = [schema for pair in group_records.RECORD_TYPES.values() for schema in pair]
+COORDINATORS: dict[str, list[CoordinatorRecords]] = {
+    "group": [
+        group_records.RECORDS,
+        consumer_group_records.RECORDS,
+        share_group_records.RECORDS,
+        streams_group_records.RECORDS,
+    ],
+    "transaction": [transaction_records.RECORDS],
+    "share": [share_state_records.RECORDS],
+}
+"""The records of each coordinator, by the name that its jar has in Apache Kafka."""
+COORDINATOR_RECORDS = {
+    coordinator: [message for records in tables for pair in records.types.values() for message in pair]
+    for coordinator, tables in COORDINATORS.items()
+}
 METADATA_RECORDS = list(metadata_records.RECORD_TYPES.values())
 
-DECLARATIONS: list[type[Data]] = [*REQUESTS, *RESPONSES, *HEADERS, *EMBEDDED, *GROUP_RECORDS, *METADATA_RECORDS]
+DECLARATIONS: list[type[Data]] = [
+    *(REQUESTS + RESPONSES + HEADERS + EMBEDDED),
+    *(message for messages in COORDINATOR_RECORDS.values() for message in messages),
+    *METADATA_RECORDS,
+]
 
 
 def every_version(declarations: list[type[Data]]) -> Iterator[tuple[type[Data], int]]:

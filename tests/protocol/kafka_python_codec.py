@@ -16,14 +16,17 @@ import uuid
 from importlib import import_module
 from typing import Any
 
+from kpy.protocol.api_keys import ApiKey
 from kpy.protocol.primitives import ZERO_UUID
 from kpy.protocol.schema import Data, Message
 
 _MODULES = [
-    *(f"admin.{name}" for name in ("cluster", "configs", "groups", "topics")),
+    *(f"admin.{name}" for name in ("acl", "client_quotas", "cluster", "configs")),
+    *(f"admin.{name}" for name in ("groups", "topics", "transactions", "users")),
     *(f"consumer.{name}" for name in ("fetch", "group", "metadata", "offsets")),
     *(f"metadata.{name}" for name in ("api_versions", "find_coordinator", "metadata")),
     *(f"producer.{name}" for name in ("produce", "transaction")),
+    "sasl",
 ]
 _RENAMED = {
     ("MetadataResponse", "authorized_operations"): "cluster_authorized_operations",
@@ -31,6 +34,25 @@ _RENAMED = {
     ("DescribeClusterResponse", "authorized_operations"): "cluster_authorized_operations",
     ("InitProducerIdRequest", "enable2_pc"): "enable_2pc",
 }
+_LACKING = frozenset(
+    {
+        *(ApiKey.CREATE_DELEGATION_TOKEN, ApiKey.RENEW_DELEGATION_TOKEN),
+        *(ApiKey.EXPIRE_DELEGATION_TOKEN, ApiKey.DESCRIBE_DELEGATION_TOKEN),
+        *(ApiKey.UNREGISTER_BROKER, ApiKey.ADD_RAFT_VOTER, ApiKey.REMOVE_RAFT_VOTER),
+        *(ApiKey.CONSUMER_GROUP_HEARTBEAT, ApiKey.CONSUMER_GROUP_DESCRIBE),
+        *(ApiKey.GET_TELEMETRY_SUBSCRIPTIONS, ApiKey.PUSH_TELEMETRY),
+        *(ApiKey.SHARE_GROUP_HEARTBEAT, ApiKey.SHARE_GROUP_DESCRIBE, ApiKey.SHARE_FETCH, ApiKey.SHARE_ACKNOWLEDGE),
+        *(ApiKey.INITIALIZE_SHARE_GROUP_STATE, ApiKey.READ_SHARE_GROUP_STATE, ApiKey.WRITE_SHARE_GROUP_STATE),
+        *(ApiKey.DELETE_SHARE_GROUP_STATE, ApiKey.READ_SHARE_GROUP_STATE_SUMMARY),
+        *(ApiKey.STREAMS_GROUP_HEARTBEAT, ApiKey.STREAMS_GROUP_DESCRIBE),
+        *(ApiKey.DESCRIBE_SHARE_GROUP_OFFSETS, ApiKey.ALTER_SHARE_GROUP_OFFSETS, ApiKey.DELETE_SHARE_GROUP_OFFSETS),
+    }
+)
+
+
+def has_codec(declaration: type[Data]) -> bool:
+    """Whether kafka-python 3.0.12 has that message: of some APIs it has none."""
+    return getattr(declaration, "api", None) not in _LACKING
 
 
 def codec_of(declaration: type[Data]) -> Any:

@@ -8,7 +8,7 @@ import uuid
 from functools import cache
 from typing import Any
 
-from construct import Construct, Flag
+from construct import Construct, Flag, Float64b
 from hypothesis import strategies as st
 
 from kpy.protocol.primitives import (
@@ -67,6 +67,8 @@ def values(construct: Construct, unknown_tags: bool) -> st.SearchStrategy[Any]:
         return st.sampled_from([ZERO_UUID, uuid.UUID(int=1)]) | st.uuids()
     if construct is Flag:
         return st.booleans()
+    if construct is Float64b:
+        return st.floats(allow_nan=False)  # which is not even equal to itself
     lowest, highest = integer_range(construct)
     return st.sampled_from([0, 1, lowest, highest]) | st.integers(lowest, highest)
 
@@ -116,4 +118,6 @@ def full_value(construct: Construct, seed: int, unknown_tags: bool) -> Any:
         return f"bytes {seed}".encode()
     if isinstance(construct, UuidType):
         return uuid.UUID(int=seed << 64 | seed)
+    if construct is Float64b:
+        return 100.5 + seed
     return True if construct is Flag else 100 + seed

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import zipfile
+from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ import pytest
 from construct import Construct, Flag, Float64b, Int8sb, Int16sb, Int16ub, Int32sb, Int32ub, Int64sb
 
 from interop_tests.oracle.libraries import KAFKA_VERSION, libraries_directory
-from kpy.protocol import group_records, metadata_records
+from kpy.protocol import metadata_records
 from kpy.protocol.fields import NO_VERSIONS, VersionRange
 from kpy.protocol.primitives import (
     ZERO_UUID,
@@ -28,9 +29,10 @@ from kpy.protocol.primitives import (
 )
 from kpy.protocol.schema import Data, Field, MessageMeta, Request, Response, StructType
 from tests.protocol.declarations import (
+    COORDINATOR_RECORDS,
+    COORDINATORS,
     DECLARATIONS,
     EMBEDDED,
-    GROUP_RECORDS,
     HEADERS,
     METADATA_RECORDS,
     REQUESTS,
@@ -38,9 +40,14 @@ from tests.protocol.declarations import (
     name_of,
 )
 
+CLIENTS = ("kafka-clients", "common/message")
 JAR_AND_FOLDER: dict[type[Data], tuple[str, str]] = {
-    **dict.fromkeys([*REQUESTS, *RESPONSES, *HEADERS, *EMBEDDED], ("kafka-clients", "common/message")),
-    **dict.fromkeys(GROUP_RECORDS, ("kafka-group-coordinator", "common/message")),
+    **dict.fromkeys([*REQUESTS, *RESPONSES, *HEADERS, *EMBEDDED], CLIENTS),
+    **{
+        message: (f"kafka-{coordinator}-coordinator", "common/message")
+        for coordinator, messages in COORDINATOR_RECORDS.items()
+        for message in messages
+    },
     **dict.fromkeys(METADATA_RECORDS, ("kafka-metadata", "common/metadata")),
 }
 FIXED_TYPES = {
@@ -81,12 +88,24 @@ def jar(name: str) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 
-def definition_of(declaration: type[Data]) -> dict[str, Any]:
+@cache
+def definition(jar_name: str, path: str) -> dict[str, Any]:
     """Kafka's JSON, which has comments."""
-    name, folder = JAR_AND_FOLDER[declaration]
-    text = jar(name).read(f"{folder}/{declaration.__name__}.json").decode()
-    definition: dict[str, Any] = json.loads(re.sub(r"^\s*//.*$", "", text, flags=re.MULTILINE))
-    return definition
+    text = jar(jar_name).read(path).decode()
+    found: dict[str, Any] = json.loads(re.sub(r"^\s*//.*$", "", text, flags=re.MULTILINE))
+    return found
+
+
+def definition_of(declaration: type[Data]) -> dict[str, Any]:
+    jar_name, folder = JAR_AND_FOLDER[declaration]
+    return definition(jar_name, f"{folder}/{declaration.__name__}.json")
+
+
+def definitions(jar_name: str, folder: str) -> Iterator[dict[str, Any]]:
+    """All that a jar has."""
+    for path in jar(jar_name).namelist():
+        if path.startswith(f"{folder}/") and path.endswith(".json"):
+            yield definition(jar_name, path)
 
 
 def both(first: VersionRange, second: VersionRange) -> VersionRange:
@@ -134,12 +153,12 @@ def type_name(construct: Construct) -> str:
     if isinstance(construct, NullableStructType):
         return type_name(construct.struct)
     if isinstance(construct, StructType):
-        return str(construct.message.__name__)
+        return str(construct.message.kafka_name)
     return LENGTH_TYPES[type(construct)]
 
 
 def declared_default(field: Field) -> Any:
-    if isinstance(field.type, StructType):
+    if isinstance(field.type, (StructType, NullableStructType)) and field.default is not None:
         return "all defaults"
     return [] if field.default == () else field.default
 
@@ -149,7 +168,8 @@ def defined_rows(
 ) -> list[Row]:
     rows: list[Row] = []
     for field in fields:
-        versions = both(VersionRange.parse(field["versions"]), within)
+        # a tagged field may leave it at that
+        versions = both(VersionRange.parse(field.get("versions") or field["taggedVersions"]), within)
         if versions.minimum > versions.maximum:
             continue
         row_path = f"{path}/{plain_name(field['name'])}"
@@ -174,14 +194,17 @@ def defined_rows(
 
 
 def defined_default(field: dict[str, Any]) -> Any:
-    kind, default = field["type"], str(field.get("default", ""))
+    default = field.get("default")
     if default == "null":
         return None
+    kind, default = field["type"], "" if default is None else str(default)  # JSON's own null says nothing
     if kind.startswith("[]"):
         return []
     if kind == "bool":
-        return default == "true"
-    if "int" in kind:
+        return default.lower() == "true"
+    if kind == "float64":
+        return float(default or "0")
+    if re.fullmatch(r"u?int\d+", kind):
         return int(default or "0", 0)
     zeros: dict[str, Any] = {"string": default, "uuid": ZERO_UUID, "bytes": b"", "records": None}
     return zeros.get(kind, "all defaults")
@@ -190,18 +213,18 @@ def defined_default(field: dict[str, Any]) -> Any:
 @pytest.mark.parametrize("declaration", DECLARATIONS, ids=name_of)
 def test_fields(declaration: type[Data]) -> None:
     """Every field has Kafka's name, place, type, versions, default and tag, and there is no other field."""
-    definition = definition_of(declaration)
-    common = {struct["name"]: struct["fields"] for struct in definition.get("commonStructs", [])}
-    versions = VersionRange.parse(definition["validVersions"])
-    assert declared_rows(declaration, declaration.versions) == defined_rows(definition["fields"], versions, common)
+    defined = definition_of(declaration)
+    common = {struct["name"]: struct["fields"] for struct in defined.get("commonStructs", [])}
+    versions = VersionRange.parse(defined["validVersions"])
+    assert declared_rows(declaration, declaration.versions) == defined_rows(defined["fields"], versions, common)
 
 
 @pytest.mark.parametrize("declaration", DECLARATIONS, ids=name_of)
 def test_versions(declaration: type[Data]) -> None:
     """Every message is declared at the versions that Kafka has, and is flexible from the same one on."""
-    definition = definition_of(declaration)
-    assert declaration.versions == VersionRange.parse(definition["validVersions"])
-    flexible = VersionRange.parse(definition["flexibleVersions"])
+    defined = definition_of(declaration)
+    assert declaration.versions == VersionRange.parse(defined["validVersions"])
+    flexible = VersionRange.parse(defined["flexibleVersions"])
     if flexible == NO_VERSIONS:
         assert declaration.flexible_since > declaration.versions.maximum
     else:
@@ -211,15 +234,53 @@ def test_versions(declaration: type[Data]) -> None:
 @pytest.mark.parametrize("declaration", [*REQUESTS, *RESPONSES], ids=name_of)
 def test_api_keys(declaration: type[Request] | type[Response]) -> None:
     """Requests and responses stand under Kafka's API key."""
-    definition = definition_of(declaration)
-    assert declaration.api == definition["apiKey"]
-    assert declaration.__name__.lower().endswith(definition["type"])
+    defined = definition_of(declaration)
+    assert declaration.api == defined["apiKey"]
+    assert declaration.__name__.lower().endswith(defined["type"])
 
 
 def test_record_types() -> None:
     """Records carry Kafka's type numbers."""
-    for number, pair in group_records.RECORD_TYPES.items():
-        assert [definition_of(schema)["apiKey"] for schema in pair] == [number, number]
-        assert [definition_of(schema)["type"] for schema in pair] == ["coordinator-key", "coordinator-value"]
+    for table in (table for tables in COORDINATORS.values() for table in tables):
+        for number, pair in table.types.items():
+            assert [definition_of(message)["apiKey"] for message in pair] == [number, number]
+            assert [definition_of(message)["type"] for message in pair] == ["coordinator-key", "coordinator-value"]
     for number, schema in metadata_records.RECORD_TYPES.items():
         assert definition_of(schema)["apiKey"] == number
+
+
+def test_every_api_is_declared() -> None:
+    """Nothing is missing of what Kafka's brokers answer, and there is nothing else."""
+    requests = {
+        defined["apiKey"]: defined["name"]
+        for defined in definitions(*CLIENTS)
+        if defined.get("type") == "request" and "broker" in defined.get("listeners", [])
+    }
+    responses = {
+        defined["apiKey"]: defined["name"] for defined in definitions(*CLIENTS) if defined.get("type") == "response"
+    }
+    assert requests == {request.api: request.__name__ for request in REQUESTS}
+    assert {api: responses[api] for api in requests} == {response.api: response.__name__ for response in RESPONSES}
+
+
+@pytest.mark.parametrize("coordinator", COORDINATORS)
+def test_every_record_is_declared(coordinator: str) -> None:
+    """Nothing is missing of what Kafka's coordinators write into their topics, and there is nothing else."""
+    defined = {
+        defined["name"]
+        for defined in definitions(f"kafka-{coordinator}-coordinator", "common/message")
+        if defined["type"].startswith("coordinator-")
+    }
+    assert defined == {message.__name__ for message in COORDINATOR_RECORDS[coordinator]}
+
+
+def test_every_header_and_blob_is_declared() -> None:
+    """Nothing is missing of what stands before messages, and of what consumers put into them."""
+    defined = {defined["name"] for defined in definitions(*CLIENTS) if defined.get("type") in {"header", "data"}}
+    others = {
+        *("ControlRecordTypeSchema", "EndTxnMarker"),  # control records, read and written by kpy.protocol.records
+        *("KRaftVersionRecord", "LeaderChangeMessage", "VotersRecord"),  # control records of a KRaft quorum
+        *("SnapshotFooterRecord", "SnapshotHeaderRecord"),  # and of its snapshots
+        "DefaultPrincipalData",  # between a broker and its controller
+    }
+    assert defined == {message.__name__ for message in [*HEADERS, *EMBEDDED]} | others

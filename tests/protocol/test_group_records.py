@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kpy.protocol.errors import DecodeError
 from kpy.protocol.group_records import (
-    RECORD_TYPES,
+    RECORDS,
     GroupMetadataKey,
     OffsetCommitKey,
     OffsetCommitValue,
@@ -32,7 +32,7 @@ def test_bytes() -> None:
 @settings(max_examples=50)
 def test_any_record(data: st.DataObject) -> None:
     """Any record of any type is read as it was written, in the version that is chosen for it."""
-    key_type, value_type = data.draw(st.sampled_from(list(RECORD_TYPES.values())))
+    key_type, value_type = data.draw(st.sampled_from(list(RECORDS.types.values())))
     key = data.draw(messages(key_type, 0))
     value = data.draw(messages(value_type, value_type.versions.maximum))
     assert decode_record(*encode_record(key, value)) == (key, value)

@@ -96,6 +96,7 @@ _RUNTIME: dict[str, Any] = {
     "new": object.__new__,
     "read_long_length": read_long_length,
     "read_tagged": read_tagged,
+    "read_unsigned_varint": read_unsigned_varint,
     "refuse_count": refuse_count,
     "refuse_length": refuse_length,
     "repeat": repeat,
@@ -209,9 +210,11 @@ class _DecoderWriter:
 
     def _nullable_struct(self, construct: NullableStructType, target: str) -> None:
         marker = self._source.name("k")
-        self._run.append(("b", marker))
+        self._run.append(("B" if construct.tagged else "b", marker))
         self.flush()
-        with self._source.block(f"if {marker} < 0:"):
+        if construct.tagged:
+            self._source.line(f"if {marker} > 127: {marker}, p = read_unsigned_varint(b, p - 1)")
+        with self._source.block(f"if not {marker}:" if construct.tagged else f"if {marker} < 0:"):
             self._source.line(f"{target} = None")
         with self._source.block("else:"):
             self.value(construct.struct, target)

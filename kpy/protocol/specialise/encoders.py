@@ -179,7 +179,8 @@ class _EncoderWriter:
         self.flush()
         self._source.line(f"{inner} = {value}")
         with self._source.block(f"if {inner} is None:"):
-            self._source.line(r"out.append(b'\xff')")
+            null = b"\0" if construct.tagged else b"\xff"
+            self._source.line(f"out.append({null!r})")
         with self._source.block("else:"):
             self._run.append(("b", "1"))
             self.value(construct.struct, inner)
