@@ -117,6 +117,7 @@ class Changes:
     """What differs between two images, for those who keep something per topic or per config.
 
     A topic that was deleted and created again is in both lists, under two ids. A topic in `created` is not in `grown`.
+    One that came and went in between is in `deleted`, for something may be left of it from an earlier process.
     """
 
     created: tuple[TopicImage, ...] = ()

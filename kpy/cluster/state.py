@@ -191,10 +191,8 @@ class ClusterState:
             del self._names[collision_key(topic.name)]
         self._configs.pop((ResourceType.TOPIC, topic.name), None)
         self._grown.pop(record.topic_id, None)
-        if record.topic_id in self._created:
-            del self._created[record.topic_id]
-        else:
-            self._deleted.append(topic)
+        self._created.pop(record.topic_id, None)
+        self._deleted.append(topic)
 
     def _replay_config(self, record: ConfigRecord) -> None:
         resource = (ResourceType(record.resource_type), record.resource_name)

@@ -4,6 +4,7 @@ A log is opened when its partition is first asked for, so that a topic of many p
 With one broker the in-sync replicas are the leader alone, and the high watermark follows each append at once.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from uuid import UUID
 
@@ -17,6 +18,8 @@ from kpy.server.log_configs import log_config
 from kpy.server.waiters import Waiters
 from kpy.storage.log_directory import LogDirectory
 from kpy.storage.partition_log import AppendResult, LogConfig, LogRead, PartitionLog
+
+logger = logging.getLogger(__name__)
 
 KeyAndValue = tuple[bytes | None, bytes | None]
 
@@ -74,9 +77,16 @@ class Partition:
         return self._log.read(offset, max_bytes, up_to=limit, at_least_one=at_least_one)
 
     def end_offset_for_epoch(self, epoch: int) -> tuple[int, int]:
-        """The greatest epoch up to that one, and where it ends; -1 for both if there is none."""
+        """The greatest epoch up to that one, and where it ends; -1 for both if there is none.
+
+        The log knows the epochs in which something was written. The leader's own begins at its end until then, and
+        those between have no place in between (Kafka's leader assigns its epoch a start as soon as it leads).
+        """
         if epoch == self.leader_epoch:
             return epoch, self._log.end_offset
+        latest = self._log.latest_leader_epoch
+        if latest < epoch < self.leader_epoch:
+            return epoch if latest < 0 else latest, self._log.end_offset
         return self._log.end_offset_for_epoch(epoch)
 
     @property
@@ -137,10 +147,10 @@ class Partitions:
         first = self._image is None
         self._image = image
         self._config = config
-        if first:
-            self._delete_strays()
         for topic in changes.deleted:
             self._delete(topic)
+        if first:
+            self._set_strays_aside()
         changed = {name for kind, name in changes.configs if kind is ResourceType.TOPIC}
         all_changed = any(kind is ResourceType.BROKER for kind, _ in changes.configs)
         for (topic_name, _), partition in self._open.items():
@@ -179,13 +189,16 @@ class Partitions:
             partition = self._open.pop((topic.name, index), None)
             log = self.logs.get(topic.name, index)
             if log is not None and log.topic_id == topic.topic_id:
-                self.logs.delete(topic.name, index)
+                try:
+                    self.logs.delete(topic.name, index)
+                except OSError as error:
+                    logger.error("%s: cannot remove what is left of it: %s; the next start will", log.name, error)
             if partition is not None:
                 partition.waiters.wake()
 
-    def _delete_strays(self) -> None:
-        """Remove logs whose topic was deleted and whose process ended before they were."""
+    def _set_strays_aside(self) -> None:
+        """Logs of topics of which the controller never heard: its own log was lost, or belongs elsewhere."""
         for (name, index), log in list(self.logs.logs().items()):
             topic = self.image.topic(name)
             if name != CLUSTER_METADATA and (topic is None or topic.topic_id != log.topic_id):
-                self.logs.delete(name, index)
+                self.logs.set_aside(name, index)

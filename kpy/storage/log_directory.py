@@ -8,10 +8,12 @@ log-start-offset-checkpoint           where logs start that do not start with a 
 replication-offset-checkpoint         high watermarks
 <topic>-<partition>/                  see `kpy.storage.partition_log`
 <topic>-<partition>.<hex>-delete/     deleted; removed at the next start at the latest
+<topic>-<partition>.<n>-stray/        set aside, for nobody knows whose it is; never touched again
 """
 
 import logging
 from collections.abc import Callable, Mapping
+from itertools import count
 from typing import Final, Self
 from uuid import UUID
 
@@ -32,6 +34,7 @@ _CLEAN_SHUTDOWN: Final = ".kafka_cleanshutdown"
 _META: Final = "meta.properties"
 _PARTITION_METADATA: Final = "partition.metadata"
 _DELETE_SUFFIX: Final = "-delete"
+_STRAY_SUFFIX: Final = "-stray"
 _NAME_BYTES_MAX: Final = 255
 
 
@@ -90,15 +93,22 @@ class LogDirectory:
             if old.topic_id == topic_id:
                 raise ValueError(f"there is a log for {topic}-{partition} already")
             self.delete(topic, partition)
-        files = self._files
-        config = config or LogConfig()
         name = f"{topic}-{partition}"
-        if files.exists(name):
-            files.remove_directory(name)
+        if self._files.exists(name):
+            self._set_aside(name)
+        try:
+            log = self._logs[key] = self._make(name, topic, partition, topic_id, config or LogConfig())
+        except OSError:
+            self._files.remove_directory(name)
+            raise
+        return log
+
+    def _make(self, name: str, topic: str, partition: int, topic_id: UUID, config: LogConfig) -> PartitionLog:
+        files = self._files
         files.make_directory(name)
         metadata = {"version": "0", "topic_id": checkpoints.uuid_text(topic_id)}
         files.replace(f"{name}/{_PARTITION_METADATA}", checkpoints.encode_properties(metadata, ": "))
-        log = self._logs[key] = PartitionLog(
+        return PartitionLog(
             files,
             name,
             topic=topic,
@@ -113,18 +123,30 @@ class LogDirectory:
             end_offset=0,
             recovery_point=0,
         )
-        return log
 
     def delete(self, topic: str, partition: int) -> None:
         """Remove a log, if it is there. Ranges that were read of it stay readable."""
         log = self._logs.pop((topic, partition), None)
         if log is None:
             return
-        suffix = f".{log.topic_id.hex}{_DELETE_SUFFIX}"
-        target = log.name[: _NAME_BYTES_MAX - len(suffix)] + suffix
+        target = _with_suffix(log.name, f".{log.topic_id.hex}{_DELETE_SUFFIX}")
         self._files.rename(log.name, target)
         self._files.sync_directory()
         self._files.remove_directory(target)
+
+    def set_aside(self, topic: str, partition: int) -> None:
+        """Keep the files of a log that nobody knows, but not as a log: they may be all that is left of some data."""
+        log = self._logs.pop((topic, partition))
+        self._set_aside(log.name)
+
+    def _set_aside(self, name: str) -> None:
+        target = next(
+            target
+            for number in count()
+            if not self._files.exists(target := _with_suffix(name, f".{number}{_STRAY_SUFFIX}"))
+        )
+        self._files.rename(name, target)
+        _logger.warning("%s: no topic that is known has this log; it is set aside as %s", name, target)
 
     # --- keeping
 
@@ -230,3 +252,8 @@ class LogDirectory:
         except (KeyError, ValueError):
             _logger.error("%s: skipped, for it has no readable %s", name, _PARTITION_METADATA)
             return None
+
+
+def _with_suffix(name: str, suffix: str) -> str:
+    """A directory's name may not be longer than the file system allows."""
+    return name[: _NAME_BYTES_MAX - len(suffix)] + suffix

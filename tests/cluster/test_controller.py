@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from kpy.cluster.config_changes import Operation
 from kpy.cluster.features import AT_FORMAT
-from kpy.cluster.image import Endpoint, ResourceType
+from kpy.cluster.image import Changes, Endpoint, ResourceType
 from kpy.protocol.metadata_records import (
     NoOpRecord,
     PartitionChangeRecord,
@@ -109,13 +109,14 @@ def test_changes(cluster: ControllerContext) -> None:
     assert not cluster.controller.take_changes()
 
 
-def test_a_topic_that_came_and_went_is_no_change(cluster: ControllerContext) -> None:
-    """A topic that was created and deleted between two looks is in neither list."""
+def test_a_topic_that_came_and_went_is_deleted(cluster: ControllerContext) -> None:
+    """A topic that was created and deleted between two looks is only in the list of those that are gone."""
     cluster.controller.take_changes()
     cluster.created("a")
     cluster.grow(more_partitions("a", 2))
+    gone = cluster.topic("a")
     cluster.delete("a")
-    assert not cluster.controller.take_changes()
+    assert cluster.controller.take_changes() == Changes(deleted=(gone,))
 
 
 def test_after_loading_every_topic_counts_as_created(cluster: ControllerContext) -> None:
@@ -123,7 +124,9 @@ def test_after_loading_every_topic_counts_as_created(cluster: ControllerContext)
     cluster.created("a", "b")
     cluster.delete("a")
     cluster.load()
-    assert [made.name for made in cluster.controller.take_changes().created] == ["b"]
+    changes = cluster.controller.take_changes()
+    assert [made.name for made in changes.created] == ["b"]
+    assert [gone.name for gone in changes.deleted] == ["a"]
 
 
 def test_a_partition_changes(cluster: ControllerContext) -> None:
