@@ -4,12 +4,21 @@ import pytest
 
 from kpy.server.handlers import all_handlers
 from tests.protocol.declarations import REQUESTS, RESPONSES
-from tests.protocol.golden import cluster, configs, group_administration, groups, offsets, records, topics
+from tests.protocol.golden import (
+    cluster,
+    configs,
+    coordinators,
+    group_administration,
+    groups,
+    offsets,
+    records,
+    topics,
+)
 from tests.protocol.golden.notation import Golden
 
 ALL = [
     *(records.GOLDEN + offsets.GOLDEN + groups.GOLDEN + group_administration.GOLDEN),
-    *(cluster.GOLDEN + topics.GOLDEN + configs.GOLDEN),
+    *(coordinators.GOLDEN + cluster.GOLDEN + topics.GOLDEN + configs.GOLDEN),
 ]
 
 

@@ -61,6 +61,7 @@ class Everything(Data, versions="0-3", flexible="2+"):
     number: Int32
     size: UInt32
     large: Int64
+    ratio: Float64
     topic_id: Uuid
     text: String
     maybe_text: NullableString
@@ -75,6 +76,7 @@ class Everything(Data, versions="0-3", flexible="2+"):
     maybe_places: NullableArray[Place]
     numbers: Array[Int32]
     more_numbers: NullableArray[Int16]
+    ratios: Array[Float64]
     bits: Array[Bool]
     names: Array[String]
     middle: Int64 = between(1, 2, default=7)
@@ -87,6 +89,7 @@ class Everything(Data, versions="0-3", flexible="2+"):
     tagged_numbers: Array[Int32] = tagged(2, since=3)
     tagged_places: NullableArray[Place] = tagged(3, since=3, default=None)
     tagged_struct: NullableStruct[Point] = tagged(4, since=3, default=None)
+    tagged_null: NullableStruct[Point] = tagged(5, since=3)
 
 
 ALL: list[type[Data]] = [Everything, *DECLARATIONS]
@@ -308,6 +311,45 @@ def test_float() -> None:
 
     assert Ratio(value=0.1).encode(0) == bytes.fromhex("3fb999999999999a")
     assert Ratio.decode(bytes.fromhex("3fb999999999999a"), 0) == Ratio(value=0.1)
+
+
+class Optional(Data, versions="0-1", flexible="1+"):
+    point: NullableStruct[Point] = field()
+    tagged_point: NullableStruct[Point] = tagged(0, since=1)
+
+
+@pytest.mark.parametrize(
+    ("message", "wire"),
+    [
+        (Optional(), "01 00000000 ffffffff 00 00"),
+        (Optional(point=None), "ff 00"),
+        (Optional(point=None, tagged_point=None), "ff 01 00 01 00"),
+        (Optional(point=None, tagged_point=Point(x=7)), "ff 01 00 0a 01 00000007 ffffffff 00"),
+    ],
+)
+def test_null_structs(message: Optional, wire: str) -> None:
+    """Null is one byte: -1, or 0 in a tagged field. It is the default of no struct that does not say so."""
+    data = bytes.fromhex(wire)
+    assert encoded(message, 1) == [data, data]
+    assert decoded(Optional, 1, data) == [(message, len(data))] * 2
+
+
+@pytest.mark.parametrize(
+    ("marker", "point"), [("8000", None), ("8080808000", None), ("8100", Point(x=7)), ("05", Point(x=7))]
+)
+def test_unusual_markers(marker: str, point: Point | None) -> None:
+    """In a tagged field, any varint but 0 says that the struct is there, however long it is written."""
+    content = bytes.fromhex(marker) + (b"" if point is None else bytes.fromhex("00000007 ffffffff 00"))
+    data = b"\xff\x01\x00" + bytes((len(content),)) + content
+    assert decoded(Optional, 1, data) == [(Optional(point=None, tagged_point=point), len(data))] * 2
+    assert decoded(Optional, 1, data[:-1]) == [None, None]
+
+
+@pytest.mark.parametrize("marker", ["", "80", "ffffffffff00", "ffffffff1f"])
+def test_broken_markers(marker: str) -> None:
+    """One that is cut short or too long is an error."""
+    content = bytes.fromhex(marker)
+    assert decoded(Optional, 1, b"\xff\x01\x00" + bytes((len(content),)) + content) == [None, None]
 
 
 def test_source_is_readable() -> None:
