@@ -18,6 +18,7 @@ from kpy.protocol.metadata_records import ProducerIdsRecord
 from kpy.protocol.schema import Message
 from kpy.server.clock import Clock
 from kpy.server.state_machine_runtime import KeyAndValue, StateMachineRuntime
+from kpy.server.storage_errors import StorageErrors
 from kpy.server.timers import Timers
 from kpy.state_machine import Decision, ReplyTo
 from kpy.storage.log_directory import LogDirectory
@@ -33,10 +34,12 @@ class MetadataJournal:
 
     def __init__(self, logs: LogDirectory, clock: Clock) -> None:
         self._clock = clock
+        self._errors = StorageErrors(clock)
         self._log = logs.get(CLUSTER_METADATA, 0) or logs.create(CLUSTER_METADATA, 0, CLUSTER_METADATA_TOPIC_ID)
 
     def append_records(self, records: Sequence[KeyAndValue]) -> None:
-        self._log.append_records(records, leader_epoch=0, now_ms=self._clock.now_ms())
+        with self._errors.answered(self._log.name):
+            self._log.append_records(records, leader_epoch=0, now_ms=self._clock.now_ms())
 
     def read_records(self) -> Iterator[KeyAndValue]:
         for batch in self._log.batches(self._log.log_start_offset):

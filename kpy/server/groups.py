@@ -4,6 +4,7 @@ The topic is created when a group is first spoken of. A partition's machine is l
 asked for, and in the background after a start, so that sessions and offsets expire without anybody asking.
 """
 
+import logging
 from collections.abc import Awaitable, Callable
 from random import Random
 from typing import TypeVar
@@ -24,6 +25,8 @@ from kpy.server.partitions import Partitions
 from kpy.server.state_machine_runtime import StateMachineRuntime
 from kpy.server.timers import Timers
 from kpy.state_machine import Decision, ReplyTo
+
+logger = logging.getLogger(__name__)
 
 GroupRuntime = StateMachineRuntime[GroupCoordinator]
 R = TypeVar("R", bound=Message)
@@ -51,6 +54,7 @@ class Groups:
         self._random = random_source
         self._create_offsets_topic = create_offsets_topic
         self._runtimes: dict[int, GroupRuntime] = {}
+        self._stopped = False
 
     def leader_of(self, group_id: str) -> int:
         """The broker whose coordinator a group belongs to; no one's id if the partition has no leader now."""
@@ -94,20 +98,30 @@ class Groups:
         """Load every partition that holds something, letting others run in between."""
         for index in range(self._partition_count()):
             if self._has_records(index):
-                self._runtime(index)
+                try:
+                    self._runtime(index)
+                except KafkaError as error:
+                    logger.error("%s-%d: its groups cannot be loaded now: %s", CONSUMER_OFFSETS, index, error)
                 await trio.lowlevel.checkpoint()
 
     def image_changed(self, changes: Changes) -> None:
-        """Forget the offsets of deleted topics."""
+        """Forget the offsets of deleted topics; and all groups if it is theirs that was deleted."""
         if changes.deleted:
             deleted = {topic.name: topic.topic_id for topic in changes.deleted}
+            if CONSUMER_OFFSETS in deleted:
+                self._unload()
             for runtime in self._runtimes.values():
                 runtime.execute(runtime.machine.topics_deleted(deleted))
 
     def unload(self) -> None:
-        """Answer what is parked and stop all timers."""
+        """Answer what is parked, stop all timers, and send away who still comes."""
+        self._stopped = True
+        self._unload()
+
+    def _unload(self) -> None:
         for runtime in self._runtimes.values():
             runtime.unload()
+        self._runtimes.clear()
 
     def _partition_of(self, group_id: str) -> int:
         if self._partitions.image.topic(CONSUMER_OFFSETS) is None:
@@ -125,6 +139,8 @@ class Groups:
     def _runtime(self, index: int) -> GroupRuntime:
         runtime = self._runtimes.get(index)
         if runtime is None:
+            if self._stopped:
+                raise KafkaError(ErrorCode.NOT_COORDINATOR, "the broker is stopping")
             runtime = StateMachineRuntime(
                 f"group coordinator {index}",
                 GroupCoordinator(GroupConfig.of(self._config), self._random),

@@ -15,9 +15,10 @@ from kpy.protocol.crc import Buffer
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.server.clock import Clock
 from kpy.server.log_configs import log_config
+from kpy.server.storage_errors import StorageErrors
 from kpy.server.waiters import Waiters
 from kpy.storage.log_directory import LogDirectory
-from kpy.storage.partition_log import AppendResult, LogConfig, LogRead, PartitionLog
+from kpy.storage.partition_log import AppendResult, LogConfig, LogRead, PartitionLog, TimestampOffset
 
 logger = logging.getLogger(__name__)
 
@@ -25,15 +26,16 @@ KeyAndValue = tuple[bytes | None, bytes | None]
 
 
 class Partition:
-    """One partition on its leader.
+    """One partition on its leader. Whatever the disk refuses is KAFKA_STORAGE_ERROR.
 
     Invariant: log.log_start_offset <= high_watermark <= log.end_offset.
     """
 
-    __slots__ = ("_clock", "_log", "high_watermark", "leader_epoch", "waiters")
+    __slots__ = ("_clock", "_errors", "_log", "high_watermark", "leader_epoch", "waiters")
 
-    def __init__(self, log: PartitionLog, leader_epoch: int, clock: Clock) -> None:
+    def __init__(self, log: PartitionLog, leader_epoch: int, clock: Clock, errors: StorageErrors) -> None:
         self._clock = clock
+        self._errors = errors
         self._log = log
         self.leader_epoch = leader_epoch
         self.high_watermark = log.end_offset
@@ -54,7 +56,11 @@ class Partition:
 
     def append(self, records: Buffer) -> AppendResult:
         """Append one batch of a producer; it is committed when this returns. Raises KafkaError."""
-        result = self._log.append(records, leader_epoch=self.leader_epoch, now_ms=self._clock.now_ms())
+        try:
+            result = self._log.append(records, leader_epoch=self.leader_epoch, now_ms=self._clock.now_ms())
+        except OSError as error:
+            self._catch_up()
+            raise self._errors.answer(self._log.name, error) from error
         if not result.duplicate:
             self._advance(len(records))
         return result
@@ -62,19 +68,34 @@ class Partition:
     def append_records(self, records: Sequence[KeyAndValue]) -> None:
         """Append the records of a state machine as one batch. Raises KafkaError."""
         size_bytes = self._log.size_bytes
-        self._log.append_records(records, leader_epoch=self.leader_epoch, now_ms=self._clock.now_ms())
+        with self._errors.answered(self._log.name):
+            self._log.append_records(records, leader_epoch=self.leader_epoch, now_ms=self._clock.now_ms())
         self._advance(self._log.size_bytes - size_bytes)
 
     def read_records(self) -> Iterator[KeyAndValue]:
-        """Every record that is stored, for a state machine that loads."""
-        for batch in self._log.batches(self._log.log_start_offset):
-            for record in batch:
-                yield record.key, record.value
+        """Every record that is stored, for a state machine that loads. Raises KafkaError."""
+        with self._errors.answered(self._log.name):
+            for batch in self._log.batches(self._log.log_start_offset):
+                for record in batch:
+                    yield record.key, record.value
 
     def read(self, offset: int, max_bytes: int, *, committed_only: bool, at_least_one: bool) -> LogRead:
         """Batches from the one that holds `offset`, up to what a consumer may see. Raises OFFSET_OUT_OF_RANGE."""
         limit = self.last_stable_offset if committed_only else self.high_watermark
-        return self._log.read(offset, max_bytes, up_to=limit, at_least_one=at_least_one)
+        try:
+            return self._log.read(offset, max_bytes, up_to=limit, at_least_one=at_least_one)
+        except OSError as error:
+            raise self._errors.answer(self._log.name, error) from error
+
+    def offset_for_timestamp(self, timestamp: int) -> TimestampOffset | None:
+        """The first record whose timestamp is at least that."""
+        with self._errors.answered(self._log.name):
+            return self._log.offset_for_timestamp(timestamp)
+
+    def max_timestamp(self) -> TimestampOffset | None:
+        """The first record that has the largest timestamp of all."""
+        with self._errors.answered(self._log.name):
+            return self._log.max_timestamp()
 
     def end_offset_for_epoch(self, epoch: int) -> tuple[int, int]:
         """The greatest epoch up to that one, and where it ends; -1 for both if there is none.
@@ -104,13 +125,20 @@ class Partition:
                 ErrorCode.OFFSET_OUT_OF_RANGE,
                 f"cannot delete records before {offset}: the high watermark is {self.high_watermark}",
             )
-        start = self._log.delete_records_before(target)
+        with self._errors.answered(self._log.name):
+            start = self._log.delete_records_before(target)
         self.waiters.wake()
         return start
 
     def _advance(self, size_bytes: int) -> None:
         self.high_watermark = self._log.end_offset
         self.waiters.more_bytes(size_bytes)
+
+    def _catch_up(self) -> None:
+        """After a batch that could only not be flushed: it is in the log, and is read as any other."""
+        if self.high_watermark < self._log.end_offset:
+            self.high_watermark = self._log.end_offset
+            self.waiters.wake()
 
 
 class Partitions:
@@ -121,6 +149,7 @@ class Partitions:
         self._clock = clock
         self._image: ClusterImage | None = None
         self._config: BrokerConfig | None = None
+        self._errors = StorageErrors(clock)
         self._open: dict[tuple[str, int], Partition] = {}
 
     @property
@@ -131,7 +160,7 @@ class Partitions:
         return self._image
 
     def find(self, topic: str, index: int) -> Partition:
-        """Raises UNKNOWN_TOPIC_OR_PARTITION."""
+        """Raises UNKNOWN_TOPIC_OR_PARTITION, KAFKA_STORAGE_ERROR."""
         found = self._open.get((topic, index))
         return found if found is not None else self._open_partition(topic, index)
 
@@ -158,8 +187,9 @@ class Partitions:
                 partition.log.config = self._log_config(topic_name)
 
     def checkpoint_log_starts(self) -> None:
-        """Have on the disk where logs start."""
-        self.logs.checkpoint_log_starts()
+        """Have on the disk where logs start. Raises KAFKA_STORAGE_ERROR."""
+        with self._errors.answered("where logs start"):
+            self.logs.checkpoint_log_starts()
 
     def wake_all(self) -> None:
         """Wake every parked request: the broker stops."""
@@ -173,9 +203,10 @@ class Partitions:
         config = self._log_config(name)
         log = self.logs.get(name, index)
         if log is None or log.topic_id != topic.topic_id:
-            log = self.logs.create(name, index, topic.topic_id, config)
+            with self._errors.answered(f"{name}-{index}"):
+                log = self.logs.create(name, index, topic.topic_id, config)
         log.config = config
-        partition = Partition(log, topic.partitions[index].leader_epoch, self._clock)
+        partition = Partition(log, topic.partitions[index].leader_epoch, self._clock, self._errors)
         self._open[name, index] = partition
         return partition
 

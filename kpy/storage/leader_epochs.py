@@ -43,9 +43,17 @@ class LeaderEpochs:
         return self.epochs[-1] if self.epochs else UNDEFINED
 
     def assign(self, epoch: int, offset: int, *, store: bool = True) -> None:
-        """A batch of that epoch is at that offset. Only an epoch that is new counts."""
-        if epoch > self.latest and self._add(epoch, offset) and store:
-            self.store()
+        """A batch of that epoch is at that offset. Only an epoch that is new counts, if it can be stored."""
+        if epoch <= self.latest:
+            return
+        known = self.epochs.copy(), self.start_offsets.copy()
+        self._add(epoch, offset)
+        if store:
+            try:
+                self.store()
+            except OSError:
+                self.epochs, self.start_offsets = known
+                raise
 
     def _add(self, epoch: int, offset: int) -> bool:
         if epoch <= self.latest:

@@ -10,7 +10,6 @@ Appending is one write of the producer's own bytes, stamped in place. Everything
 be found again in them, so that a process may end at any moment (see `kpy.storage.recovery`).
 """
 
-import logging
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from struct import Struct
@@ -37,8 +36,6 @@ __all__ = [
     "TimestampOffset",
     "TimestampType",
 ]
-
-_logger = logging.getLogger(__name__)
 
 _BASE_OFFSET: Final = Struct(">q")
 _LEADER_EPOCH: Final = Struct(">i")
@@ -180,7 +177,8 @@ class PartitionLog:
         """Check one batch and store it, stamped with offset and leader epoch; KafkaError as Kafka gives it.
 
         `records` is changed in place if it is writable. A batch that was stored before (KIP-98) is not stored again:
-        the result is that of the first time.
+        the result is that of the first time. OSError if the disk refuses: the batch is not stored then, unless only
+        the flush failed that flush.messages asks for.
         """
         config = self.config
         view = memoryview(records)
@@ -235,15 +233,11 @@ class PartitionLog:
             data = bytearray(data)
         _BASE_OFFSET.pack_into(data, 0, base_offset)
         _LEADER_EPOCH.pack_into(data, _LEADER_EPOCH_POSITION, leader_epoch)
-        try:
-            if not self._active.has_room(size, last_offset, valid.max_timestamp, now_ms, config):
-                self._roll()
-            if leader_epoch > self._epochs.latest:
-                self._epochs.assign(leader_epoch, base_offset)
-            self._active.append(data, base_offset, last_offset, valid.max_timestamp)
-        except OSError as error:
-            _logger.error("%s: cannot append: %s", self.name, error)
-            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, str(error)) from error
+        if not self._active.has_room(size, last_offset, valid.max_timestamp, now_ms, config):
+            self._roll()
+        if leader_epoch > self._epochs.latest:
+            self._epochs.assign(leader_epoch, base_offset)
+        self._active.append(data, base_offset, last_offset, valid.max_timestamp)
 
     def _roll(self) -> None:
         """Close the active segment for writing and begin the next at the end offset."""

@@ -9,10 +9,23 @@ from typing import TypeVar, cast
 import trio
 
 from kpy.config import Layer, load
+from kpy.protocol.errors import ErrorCode
 from kpy.protocol.messages import response_class
 from kpy.protocol.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
 from kpy.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
 from kpy.protocol.messages.headers import RequestHeader, ResponseHeader
+from kpy.protocol.messages.offset_commit import (
+    OffsetCommitRequest,
+    OffsetCommitRequestPartition,
+    OffsetCommitRequestTopic,
+    OffsetCommitResponse,
+)
+from kpy.protocol.messages.offset_fetch import (
+    OffsetFetchRequest,
+    OffsetFetchRequestGroup,
+    OffsetFetchRequestTopics,
+    OffsetFetchResponse,
+)
 from kpy.protocol.messages.produce import (
     PartitionProduceData,
     PartitionProduceResponse,
@@ -163,3 +176,19 @@ def fetch_request(
         topics=[FetchTopic(topic=topic, partitions=[asked])],
         forgotten_topics_data=[],
     )
+
+
+async def commit_offset(client: Client, group: str, topic: str, offset: int) -> ErrorCode:
+    """Commit for partition 0, as one who manages its assignment itself."""
+    partition = OffsetCommitRequestPartition(partition_index=0, committed_offset=offset, committed_metadata="")
+    request = OffsetCommitRequest(group_id=group, topics=[OffsetCommitRequestTopic(name=topic, partitions=[partition])])
+    response = await client.ask(request, 9, OffsetCommitResponse)
+    return ErrorCode(response.topics[0].partitions[0].error_code)
+
+
+async def committed_offset(client: Client, group: str, topic: str) -> int:
+    """What was committed for partition 0."""
+    topics = [OffsetFetchRequestTopics(name=topic, partition_indexes=[0])]
+    request = OffsetFetchRequest(groups=[OffsetFetchRequestGroup(group_id=group, topics=topics)])
+    response = await client.ask(request, 9, OffsetFetchResponse)
+    return response.groups[0].topics[0].partitions[0].committed_offset

@@ -32,7 +32,7 @@ async def test_a_stop_answers_what_is_parked_and_what_has_arrived_behind_it() ->
         await fetching.create_topic("t")
         for _ in range(3):
             await fetching.send(fetch_request("t", max_wait_ms=AN_HOUR_MS), FETCH_VERSION)
-        await fetching.send(join_request("g"), 3)
+        await fetching.send(join_request("another group"), 3)
         for _ in range(3):
             await joining.send(join_request("g"), 3)
         await wait_all_tasks_blocked(SOCKETS_SETTLE_SECONDS)

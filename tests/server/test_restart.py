@@ -31,18 +31,6 @@ from kpy.protocol.messages.list_offsets import (
     ListOffsetsTopic,
 )
 from kpy.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
-from kpy.protocol.messages.offset_commit import (
-    OffsetCommitRequest,
-    OffsetCommitRequestPartition,
-    OffsetCommitRequestTopic,
-    OffsetCommitResponse,
-)
-from kpy.protocol.messages.offset_fetch import (
-    OffsetFetchRequest,
-    OffsetFetchRequestGroup,
-    OffsetFetchRequestTopics,
-    OffsetFetchResponse,
-)
 from kpy.protocol.messages.offset_for_leader_epoch import (
     EpochEndOffset,
     OffsetForLeaderEpochRequest,
@@ -52,7 +40,16 @@ from kpy.protocol.messages.offset_for_leader_epoch import (
 )
 from kpy.protocol.messages.produce import ProduceResponse
 from kpy.protocol.records import RecordBatch
-from tests.server.client import Client, Serving, fetch_request, make_broker, produce_request, running
+from tests.server.client import (
+    Client,
+    Serving,
+    commit_offset,
+    committed_offset,
+    fetch_request,
+    make_broker,
+    produce_request,
+    running,
+)
 from tests.storage.batches import batch
 
 LATEST, EARLIEST = -1, -2
@@ -92,21 +89,6 @@ async def topic_of(client: Client, name: str) -> tuple[object, ...]:
 async def delete_topic(client: Client, name: str) -> None:
     request = DeleteTopicsRequest(topics=[DeleteTopicState(name=name, topic_id=UUID(int=0))], timeout_ms=1000)
     assert not (await client.ask(request, 6, DeleteTopicsResponse)).responses[0].error_code
-
-
-async def commit(client: Client, group: str, topic: str, offset: int) -> None:
-    partition = OffsetCommitRequestPartition(partition_index=0, committed_offset=offset, committed_metadata="")
-    request = OffsetCommitRequest(group_id=group, topics=[OffsetCommitRequestTopic(name=topic, partitions=[partition])])
-    response = await client.ask(request, 9, OffsetCommitResponse)
-    assert not response.topics[0].partitions[0].error_code
-
-
-async def committed(client: Client, group: str, topic: str) -> int:
-    asked = OffsetFetchRequestGroup(
-        group_id=group, topics=[OffsetFetchRequestTopics(name=topic, partition_indexes=[0])]
-    )
-    response = await client.ask(OffsetFetchRequest(groups=[asked]), 9, OffsetFetchResponse)
-    return response.groups[0].topics[0].partitions[0].committed_offset
 
 
 async def new_producer_id(client: Client) -> int:
@@ -155,7 +137,7 @@ async def test_what_is_kept(restarts: Restarts, kill: bool) -> None:
         client = await serving.connect()
         await client.create_topic("t", 2, {"max.message.bytes": "12345"})
         await client.produce("t", "one", "two")
-        await commit(client, "g", "t", 1)
+        await commit_offset(client, "g", "t", 1)
         cluster_id = serving.broker.services.cluster.image.cluster_id
         before = await topic_of(client, "t")
     assert before[2] == [(1, 0), (1, 0)]
@@ -165,7 +147,7 @@ async def test_what_is_kept(restarts: Restarts, kill: bool) -> None:
             assert serving.broker.services.cluster.image.cluster_id == cluster_id
             assert await topic_of(client, "t") == (*before[:2], [(1, life), (1, life)])
             assert await values(client, "t") == [b"one", b"two"]
-            assert await committed(client, "g", "t") == 1
+            assert await committed_offset(client, "g", "t") == 1
             resource = DescribeConfigsResource(
                 resource_type=2, resource_name="t", configuration_keys=["max.message.bytes"]
             )
@@ -211,18 +193,18 @@ async def test_a_topic_that_was_deleted_and_made_again_has_nothing_of_the_old_on
         client = await serving.connect()
         await client.create_topic("t")
         await client.produce("t", "old")
-        await commit(client, "g", "t", 1)
+        await commit_offset(client, "g", "t", 1)
         old = await topic_of(client, "t")
         await delete_topic(client, "t")
         await client.create_topic("t")
         new = await topic_of(client, "t")
-        assert await committed(client, "g", "t") == -1
+        assert await committed_offset(client, "g", "t") == -1
         assert await values(client, "t") == []
     assert old[1] != new[1]
     async with restarts.run(kill=kill) as serving:
         client = await serving.connect()
         assert (await topic_of(client, "t"))[1] == new[1]
-        assert await committed(client, "g", "t") == -1
+        assert await committed_offset(client, "g", "t") == -1
         assert await values(client, "t") == []
 
 
@@ -234,7 +216,7 @@ async def test_a_deletion_that_the_kill_cut_short_is_completed(restarts: Restart
         await client.create_topic("other")
         await client.produce("t", "old")
         await client.produce("other", "kept")
-        await commit(client, "g", "t", 1)
+        await commit_offset(client, "g", "t", 1)
         logs = {path: path.read_bytes() for path in restarts.directory.rglob("*") if path.is_file()}
         await delete_topic(client, "t")
         for path, data in logs.items():
@@ -246,7 +228,7 @@ async def test_a_deletion_that_the_kill_cut_short_is_completed(restarts: Restart
         assert (await topic_of(client, "t"))[0] == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
         assert serving.broker.services.partitions.logs.get("t", 0) is None
         assert not (restarts.directory / "t-0").exists()
-        assert await committed(client, "g", "t") == -1
+        assert await committed_offset(client, "g", "t") == -1
         assert await values(client, "other") == [b"kept"]
         await client.create_topic("t")
         assert await values(client, "t") == []

@@ -26,7 +26,10 @@ def delete_records(request: DeleteRecordsRequest, context: RequestContext) -> De
         )
         for topic in request.topics
     ]
-    context.services.partitions.checkpoint_log_starts()
+    try:
+        context.services.partitions.checkpoint_log_starts()
+    except KafkaError as error:
+        _fail(topics, error)
     return DeleteRecordsResponse(topics=topics)
 
 
@@ -44,3 +47,11 @@ def _delete(topic: str, asked: DeleteRecordsPartition, context: RequestContext) 
     return DeleteRecordsPartitionResult(
         partition_index=asked.partition_index, low_watermark=low_watermark, error_code=0
     )
+
+
+def _fail(topics: list[DeleteRecordsTopicResult], error: KafkaError) -> None:
+    for topic in topics:
+        for partition in topic.partitions:
+            if not partition.error_code:
+                partition.error_code = error.code
+                partition.low_watermark = -1

@@ -91,7 +91,7 @@ def _find(partition: Partition, timestamp: int, isolation_level: int) -> tuple[i
         return -1, log.log_start_offset, partition.leader_epoch if epoch == -1 else epoch
     if timestamp in (LATEST_TIERED, EARLIEST_PENDING_UPLOAD):
         return NOT_FOUND
-    found = log.max_timestamp() if timestamp == MAX_TIMESTAMP else log.offset_for_timestamp(timestamp)
+    found = partition.max_timestamp() if timestamp == MAX_TIMESTAMP else partition.offset_for_timestamp(timestamp)
     if found is None or found.offset >= end:
         return NOT_FOUND
     return found.timestamp, found.offset, found.leader_epoch
