@@ -4,6 +4,7 @@
 #   make test                   linters, types and all tests
 #   make interop                real clients on kpy, on disk and in memory, and on Apache Kafka
 #   make interop-kpy            real clients on kpy alone    (make interop-kpy ARGS="-k consumer")
+#   make conformance SUITE=DIR  a suite of precise questions on kpy, if you have one (see interop_tests/conformance.py)
 #   make bench                  kpy and Apache Kafka compared, as a table
 #   make lint, make format      what `make test` begins with; what mends most of it
 #   make docs                   docs/configuration.md from the tables of options
@@ -15,7 +16,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ARGS ?=
 
-.PHONY: serve test lint format interop interop-kpy interop-kpy-memory interop-kafka bench docs clean
+.PHONY: serve test lint format interop interop-kpy interop-kpy-memory interop-kafka conformance bench docs clean
 
 serve: $(VENV)/.serve
 	$(BIN)/kpy serve $(ARGS)
@@ -42,6 +43,9 @@ interop-kpy-memory: $(VENV)/.interop
 
 interop-kafka: $(VENV)/.interop
 	$(BIN)/pytest interop_tests --broker kafka $(ARGS)
+
+conformance: $(VENV)/.interop
+	$(BIN)/python -m interop_tests.conformance $(SUITE) $(ARGS)
 
 bench: $(VENV)/.interop
 	$(BIN)/python -m benchmarks $(ARGS)

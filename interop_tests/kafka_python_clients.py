@@ -50,10 +50,22 @@ def poll_until(consumer: KafkaConsumer, count: int) -> list[ConsumerRecord]:
     def enough() -> bool:
         for batch in consumer.poll(timeout_ms=100).values():
             records.extend(batch)
+        collect_assignment(consumer)
         return len(records) >= count
 
     eventually(enough, f"{count} records")
     return records
+
+
+def collect_assignment(consumer: KafkaConsumer) -> None:
+    """To be called between polls, because of a bug of kafka-python 3.0 that shows on any broker.
+
+    Where a change of metadata caused the rejoin, and a poll's time runs out within it, the next poll does not see that
+    there is an assignment to collect, and the consumer has none for good. This makes it look.
+    """
+    coordinator = consumer._coordinator
+    if coordinator._join_task is not None:
+        coordinator.request_rejoin()
 
 
 def partitions_of(topic: str, count: int) -> list[TopicPartition]:

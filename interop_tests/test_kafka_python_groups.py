@@ -16,7 +16,14 @@ from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAs
 from kafka.errors import CommitFailedError
 
 from interop_tests.eventually import PATIENCE_S, eventually
-from interop_tests.kafka_python_clients import Clients, partitions_of, poll_until, produce, values_of
+from interop_tests.kafka_python_clients import (
+    Clients,
+    collect_assignment,
+    partitions_of,
+    poll_until,
+    produce,
+    values_of,
+)
 
 T = TypeVar("T")
 
@@ -60,20 +67,12 @@ class Member:
                 for batch in self._consumer.poll(timeout_ms=50).values():
                     for record in batch:
                         self._received(record)
-                self._collect_assignment()
+                collect_assignment(self._consumer)
                 self.partitions = self._consumer.assignment()
         except BaseException as failure:  # noqa: BLE001  # shown by the test's own thread
             self._failure = failure
         finally:
             self._consumer.close(timeout_ms=5000)
-
-    def _collect_assignment(self) -> None:
-        """A bug of kafka-python 3.0, met on any broker: where a change of metadata caused the rejoin, and a poll's time
-        runs out within it, the next poll does not see that there is an assignment to collect. This makes it look.
-        """
-        coordinator = self._consumer._coordinator
-        if coordinator._join_task is not None:
-            coordinator.request_rejoin()
 
     def _obey(self) -> bool:
         while not self._orders.empty():
