@@ -2,17 +2,27 @@
 
 A heartbeat moves its member's session deadline some thousand times for each time that a deadline passes, so setting
 a timer that exists to a later time is one dictionary store; the heap learns of it when the earlier time comes up.
+What the heap has beside that, of timers that were cancelled or moved forward, is thrown out when it is more than half.
 """
 
 import heapq
+import logging
 from collections.abc import Callable, Hashable
 from itertools import count
 
 import trio
 
+logger = logging.getLogger(__name__)
+
+OUTDATED_ENTRIES_MAX = 64
+"""So many the heap may have in any case."""
+
 
 class Timers:
-    """Keyed one-shot timers on trio's clock, fired by the one task that runs `run`."""
+    """Keyed one-shot timers on trio's clock, fired by the one task that runs `run`.
+
+    Invariant: each timer has an entry in the heap that is not later than its deadline.
+    """
 
     def __init__(self) -> None:
         self._deadlines: dict[Hashable, tuple[float, Callable[[], None]]] = {}
@@ -28,6 +38,8 @@ class Timers:
         if previous is not None and previous[0] <= deadline:
             return
         heapq.heappush(self._heap, (deadline, next(self._order), key))
+        if len(self._heap) > 2 * len(self._deadlines) + OUTDATED_ENTRIES_MAX:
+            self._tidy()
         if self._heap[0][0] >= deadline:
             self._earlier.set()
 
@@ -55,4 +67,12 @@ class Timers:
                 heapq.heappush(self._heap, (deadline, next(self._order), key))
                 continue
             del self._deadlines[key]
-            fire()
+            try:
+                fire()
+            except Exception:
+                logger.exception("a bug in the broker: the timer %r is lost", key)
+
+    def _tidy(self) -> None:
+        """One entry for each timer."""
+        self._heap = [(deadline, next(self._order), key) for key, (deadline, _) in self._deadlines.items()]
+        heapq.heapify(self._heap)

@@ -1,5 +1,6 @@
 """Timers fire once, at their time, however often they were moved."""
 
+import pytest
 import trio
 from trio.testing import MockClock
 
@@ -98,3 +99,38 @@ async def test_a_timer_may_set_itself_again(autojump_clock: MockClock) -> None:
     await run_for(3.5, timers)
 
     assert fired == [1.0, 2.0, 3.0]
+
+
+async def test_what_is_cancelled_and_set_again_and_again_takes_no_room(autojump_clock: MockClock) -> None:
+    """A million rebalances within a session timeout are no million entries; what is set still fires."""
+    fired: list[str] = []
+    timers = Timers()
+    timers.set("kept", 5_000, lambda: fired.append("kept"))
+    for number in range(10_000):
+        timers.set(("session", number % 3), 10_000, lambda: fired.append("session"))
+        timers.cancel(("session", number % 3))
+        timers.set("moved", 20_000 if number % 2 else 10_000, lambda: fired.append("moved"))
+    assert len(timers._heap) < 100
+
+    await run_for(30, timers)
+
+    assert fired == ["kept", "moved"]
+
+
+async def test_a_bug_in_one_timer_is_loud_and_leaves_the_others(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The broker goes on when what a timer calls breaks, as it does for a request."""
+    fired: list[str] = []
+    timers = Timers()
+
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    timers.set("broken", 100, broken)
+    timers.set("sound", 200, lambda: fired.append("sound"))
+
+    await run_for(1, timers)
+
+    assert fired == ["sound"]
+    assert "ZeroDivisionError" in caplog.text
