@@ -1,0 +1,39 @@
+"""What the disk refuses, as Kafka tells clients of it: KAFKA_STORAGE_ERROR for the partition, and a line in the log.
+
+A full disk refuses every request that comes. However many these are, one line a second is logged.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from kpy.protocol.errors import ErrorCode, KafkaError
+from kpy.server.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+LOGGED_EVERY_MS = 1000
+
+
+class StorageErrors:
+    """Turns errors of the disk into answers."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._logged_ms = -LOGGED_EVERY_MS
+
+    def answer(self, what: str, error: OSError) -> KafkaError:
+        """The answer to whoever asked for `what`, a partition."""
+        now_ms = self._clock.now_ms()
+        if abs(now_ms - self._logged_ms) >= LOGGED_EVERY_MS:
+            self._logged_ms = now_ms
+            logger.error("%s: the disk fails: %s", what, error)
+        return KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, str(error))
+
+    @contextmanager
+    def answered(self, what: str) -> Iterator[None]:
+        """As `answer`, for whatever the block raises."""
+        try:
+            yield
+        except OSError as error:
+            raise self.answer(what, error) from error
