@@ -92,11 +92,17 @@ class FetchSession:
         return topics
 
     def select_news(self, topic: TopicKey, answers: list[PartitionData]) -> list[PartitionData]:
-        """The answers worth sending. A partition that gave records is read after the others next time."""
+        """The answers worth sending. A partition that gave records is read after the others next time.
+
+        One that the session has dropped since it was read, by a request on another connection, is all news.
+        """
         news = []
         for data in answers:
             place = (topic, data.partition_index)
-            if self._partitions[place].has_news(data):
+            known = self._partitions.get(place)
+            if known is None:
+                news.append(data)
+            elif known.has_news(data):
                 news.append(data)
                 if data.records:
                     self._partitions.move_to_end(place)

@@ -150,15 +150,17 @@ class _Reading:
                 data = _refuse(asked, topic.refusal or ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
                 data.aborted_transactions = []
             else:
-                data = self._read_partition(topic.name, asked)
+                data = self._read_partition(topic, asked)
             answers.append(data)
         return FetchableTopicResponse(topic=topic.asked.topic, topic_id=topic.asked.topic_id, partitions=answers)
 
-    def _read_partition(self, topic: str, asked: FetchPartition) -> PartitionData:
+    def _read_partition(self, topic: _Topic, asked: FetchPartition) -> PartitionData:
         try:
-            partition = self._partitions.find(topic, asked.partition)
+            partition = self._partitions.find(topic.name, asked.partition)
+            if topic.asked.topic_id.int and topic.asked.topic_id != partition.log.topic_id:
+                raise KafkaError(ErrorCode.INCONSISTENT_TOPIC_ID, f"{topic.name} is another topic by now")
             if self._replica_id >= 0:
-                return self._refer_to_leader(topic, asked)
+                return self._refer_to_leader(topic.name, asked)
             if asked.partition_max_bytes < 0 or self.request.max_bytes < 0:
                 raise KafkaError(ErrorCode.INVALID_FETCH_SIZE, f"{asked.partition_max_bytes} bytes")
             partition.check_leader_epoch(max(asked.current_leader_epoch, -1))

@@ -3,11 +3,14 @@
 from collections.abc import AsyncIterator, Awaitable
 from types import SimpleNamespace
 from typing import Any, cast
+from uuid import UUID
 
 import pytest
 import trio
 
-from kpy.protocol.messages.fetch import FetchRequest, FetchResponse
+from kpy.protocol.errors import ErrorCode
+from kpy.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse, DeleteTopicState
+from kpy.protocol.messages.fetch import FetchRequest, FetchResponse, ForgottenTopic
 from kpy.server.context import RequestContext
 from kpy.server.handlers.fetch import fetch
 from tests.server.client import FETCH_VERSION, Serving, fetch_request, make_broker, running
@@ -22,9 +25,11 @@ async def serving() -> AsyncIterator[Serving]:
         yield serving
 
 
-def ask(serving: Serving, request: FetchRequest) -> FetchResponse | Awaitable[FetchResponse]:
+def ask(
+    serving: Serving, request: FetchRequest, version: int = FETCH_VERSION
+) -> FetchResponse | Awaitable[FetchResponse]:
     connection = SimpleNamespace(listener="PLAINTEXT", peer="127.0.0.1")
-    return fetch(request, RequestContext(serving.broker.services, cast("Any", connection), FETCH_VERSION, "test"))
+    return fetch(request, RequestContext(serving.broker.services, cast("Any", connection), version, "test"))
 
 
 async def test_an_append_before_the_wait_begins_is_not_missed(serving: Serving) -> None:
@@ -51,3 +56,44 @@ async def test_a_fetch_that_is_cancelled_leaves_nothing_behind(serving: Serving,
         await answer
 
     assert len(partition.waiters) == 0
+
+
+async def test_a_session_that_goes_on_elsewhere_does_not_break_a_parked_fetch(serving: Serving) -> None:
+    """Two connections with one session are a client's mistake: each request still has its answer."""
+    request = fetch_request("t")
+    request.session_epoch = 0
+    opened = ask(serving, request)
+    assert isinstance(opened, FetchResponse)
+    parked = fetch_request("t", max_wait_ms=3_600_000)
+    parked.topics = []
+    parked.session_id, parked.session_epoch = opened.session_id, 1
+    answer = ask(serving, parked)
+    assert isinstance(answer, Awaitable)
+    other = fetch_request("t", partition=1)
+    other.session_id, other.session_epoch = opened.session_id, 2
+    other.forgotten_topics_data = [ForgottenTopic(topic="t", partitions=[0])]
+    assert isinstance(ask(serving, other), FetchResponse)
+
+    serving.broker.services.partitions.find("t", 0).append(batch("v"))
+
+    response = await answer
+    assert [data.partition_index for data in response.responses[0].partitions] == [0]
+
+
+async def test_a_parked_fetch_never_reads_the_next_topic_of_the_name(serving: Serving) -> None:
+    """Deleted and made again before the fetch could look, the topic is another one to whom asked for its id."""
+    partitions = serving.broker.services.partitions
+    request = fetch_request("t", max_wait_ms=3_600_000)
+    request.topics[0].topic_id = partitions.image.topics["t"].topic_id
+    answer = ask(serving, request, version=13)
+    assert isinstance(answer, Awaitable)
+    client = await serving.connect()
+    doomed = DeleteTopicState(name="t", topic_id=UUID(int=0))
+    await client.ask(DeleteTopicsRequest(topics=[doomed], timeout_ms=1000), 6, DeleteTopicsResponse)
+    await client.create_topic("t")
+    partitions.find("t", 0).append(batch("not for you"))
+
+    data = (await answer).responses[0].partitions[0]
+
+    assert ErrorCode(data.error_code) is ErrorCode.INCONSISTENT_TOPIC_ID
+    assert not data.records
