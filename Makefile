@@ -7,7 +7,7 @@
 #   make conformance SUITE=DIR  a suite of precise questions on kpy, if you have one (see interop_tests/conformance.py)
 #   make bench                  kpy and Apache Kafka compared, as a table
 #   make lint, make format      what `make test` begins with; what mends most of it
-#   make docs                   docs/configuration.md from the tables of options
+#   make docs                   docs/configuration.md from the tables of options, docs/protocol.md from the declarations
 #   make clean                  back to the clone
 
 PYTHON ?= python3
@@ -52,6 +52,7 @@ bench: $(VENV)/.interop
 
 docs: $(VENV)/.serve
 	$(BIN)/python -m kpy.config.reference > docs/configuration.md
+	$(BIN)/python -m kpy.server.protocol_reference > docs/protocol.md
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

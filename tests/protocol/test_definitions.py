@@ -239,6 +239,12 @@ def test_api_keys(declaration: type[Request] | type[Response]) -> None:
     assert declaration.__name__.lower().endswith(defined["type"])
 
 
+def test_unstable_versions() -> None:
+    """There is one version that Kafka has and keeps to itself."""
+    unstable = [defined["name"] for defined in definitions(*CLIENTS) if defined.get("latestVersionUnstable")]
+    assert unstable == ["InitProducerIdRequest"]
+
+
 def test_record_types() -> None:
     """Records carry Kafka's type numbers."""
     for table in (table for tables in COORDINATORS.values() for table in tables):
