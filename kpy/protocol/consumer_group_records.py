@@ -1,7 +1,7 @@
 """The records of `__consumer_offsets` that groups of the consumer protocol (KIP-848) live in, in Kafka's own layout.
 
-A group is its epoch, its members, the assignment that they shall have and the one that each of them has. All values
-have one version, and what came later is tagged.
+A group is its epoch, its members, the assignments that they shall have and those that they have. All values have one
+version, and what came later is tagged.
 """
 
 from kpy.protocol.coordinator_records import CoordinatorRecords
@@ -94,7 +94,7 @@ class ConsumerGroupMemberMetadataValue(Data, versions="0", flexible="0+"):
     subscribed_topic_regex: NullableString
     rebalance_timeout_ms: Int32 = field(default=-1)
     server_assignor: NullableString
-    # null: it speaks the consumer protocol
+    # null: it speaks the consumer protocol; left out, it would be a member of the classic one
     classic_member_metadata: NullableStruct[ClassicMemberMetadata] = tagged(0, since=0)
 
 

@@ -46,8 +46,8 @@ Every API that a broker of Apache Kafka 4.3 answers, at the versions that
 - kpy serves, and lists in its answer to ApiVersions;
 - Apache Kafka 4.3 lists there.
 
-What is not done, and what clients get instead, is in [not-done.md](not-done.md). This page is made from the declarations
-and the handlers by `make docs`.
+What is not done, and what clients get instead, is in [not-done.md](not-done.md). This page is made from the
+declarations and the handlers by `make docs`.
 
 """
 
