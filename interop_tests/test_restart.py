@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from kafka import OffsetAndMetadata, TopicPartition
-from kafka.admin import ConfigResource
-from kafka.errors import TopicAlreadyExistsError
+from kafka.admin import ConfigResource, OffsetSpec
+from kafka.errors import KafkaError, TopicAlreadyExistsError
 from kafka.protocol.consumer import OffsetForLeaderEpochRequest
 from kafka.protocol.producer import InitProducerIdRequest, ProduceRequest
 
@@ -95,8 +95,18 @@ def before(request: pytest.FixtureRequest, session_broker: Broker) -> Iterator[B
     session_broker.restart(clean=request.param)
     with ExitStack() as stack:
         state.clients = new_clients(session_broker, stack)
-        state.clients.admin.wait_for_topics([state.grown, state.configured, state.recreated])
+        eventually(lambda: _serves(state), "everything is served", ignoring=(KafkaError,))
         yield state
+
+
+def _serves(state: Before) -> bool:
+    """Apache Kafka takes partitions and groups over one by one after its start, and says so until then."""
+    admin = state.clients.admin
+    admin.wait_for_topics([state.grown, state.configured, state.recreated])
+    admin.list_group_offsets(state.group)
+    parts = [*partitions_of(state.grown, 3), *partitions_of(state.configured, 2), *partitions_of(state.recreated, 2)]
+    admin.list_partition_offsets(dict.fromkeys(parts, OffsetSpec.LATEST))
+    return True
 
 
 def new_clients(broker: Broker, stack: ExitStack) -> Clients:
