@@ -12,6 +12,7 @@ that says what and why, or a failure if `KPY_REQUIRE_ALL=1`.
 import os
 import uuid
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 
@@ -22,6 +23,7 @@ from interop_tests.kafka_python_clients import Clients
 from interop_tests.oracle.libraries import ToolchainMissing
 from interop_tests.oracle.node import KafkaNode
 
+RESTARTING_FIXTURES = {"restartable_broker", "before"}
 REQUIRE_ALL = os.environ.get("KPY_REQUIRE_ALL") == "1"
 
 
@@ -33,22 +35,43 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "cannot_pass(broker, why): the scenario is skipped on this broker, and why")
+    config.addinivalue_line("markers", "cannot_pass(broker, why): the scenario is left out on this broker, and why")
     # kafka-python leaves sockets to the garbage collector when a connection is refused: in a test, and after the last.
     config.addinivalue_line("filterwarnings", "ignore:unclosed:ResourceWarning")
     warnings.filterwarnings("ignore", "unclosed", ResourceWarning)
-    config.addinivalue_line("markers", "only_on(broker, why): the scenario is skipped on any other broker, and why")
+    config.addinivalue_line("markers", "only_on(broker, why): the scenario is left out on any other broker, and why")
 
 
-@pytest.fixture(autouse=True)
-def _marked_for_this_broker(request: pytest.FixtureRequest) -> None:
-    name = request.config.getoption("--broker")
-    for mark in request.node.iter_markers("cannot_pass"):
+LEFT_OUT = pytest.StashKey[Counter[str]]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what cannot be on this broker; the summary says how many scenarios and why."""
+    reasons = {item: reason for item in items if (reason := _why_left_out(item, config))}
+    config.stash[LEFT_OUT] = Counter(reasons.values())
+    config.hook.pytest_deselected(items=list(reasons))
+    items[:] = [item for item in items if item not in reasons]
+
+
+def _why_left_out(item: pytest.Item, config: pytest.Config) -> str | None:
+    name = config.getoption("--broker")
+    for mark in item.iter_markers("cannot_pass"):
         if mark.kwargs["broker"] == name:
-            pytest.skip(f"cannot pass on {name}: {mark.kwargs['why']}")
-    for mark in request.node.iter_markers("only_on"):
+            return f"cannot pass on {name}: {mark.kwargs['why']}"
+    for mark in item.iter_markers("only_on"):
         if mark.kwargs["broker"] != name:
-            pytest.skip(f"only on {mark.kwargs['broker']}: {mark.kwargs['why']}")
+            return f"only on {mark.kwargs['broker']}: {mark.kwargs['why']}"
+    if RESTARTING_FIXTURES & set(getattr(item, "fixturenames", ())):
+        if name not in ("kpy", "kafka"):
+            return f"{name} is not ours to restart"
+        if name == "kpy" and config.getoption("--storage") == "memory":
+            return "kpy in memory forgets everything when it is restarted"
+    return None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for reason, count in config.stash.get(LEFT_OUT, Counter()).items():
+        terminalreporter.write_line(f"left out: {count} scenarios, {reason}")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -103,7 +126,7 @@ def broker(session_broker: Broker) -> Iterator[Broker]:
 def restartable_broker(broker: Broker) -> Broker:
     """The broker under test, if it is ours to stop and kill and keeps its data."""
     if not broker.restartable:
-        pytest.skip(f"{broker.name} is not ours to restart, or forgets everything then")
+        pytest.skip(f"{broker.name} cannot be restarted: it is not ours, or keeps nothing")
     return broker
 
 

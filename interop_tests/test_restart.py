@@ -85,7 +85,7 @@ class Before:
 def before(request: pytest.FixtureRequest, session_broker: Broker) -> Iterator[Before]:
     """A broker that was restarted after all this had happened to it."""
     if not session_broker.restartable:
-        pytest.skip(f"{session_broker.name} is not ours to restart, or forgets everything then")
+        pytest.skip(f"{session_broker.name} cannot be restarted: it is not ours, or keeps nothing")
     with ExitStack() as stack:
         state = Before(session_broker, new_clients(session_broker, stack))
         _make_topics(state)
