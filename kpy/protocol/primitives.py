@@ -32,8 +32,11 @@ from construct import (
 
 from kpy.protocol.errors import DecodeError, EncodeError
 
-MAX_ELEMENTS = 1 << 20
-"""Array elements and tagged fields of one message, all of them together: three bytes can become 200 in memory."""
+MAX_ELEMENTS = 1 << 17
+"""Array elements and tagged fields of one message, all of them together.
+
+Three bytes can become 200 in memory, and a handler takes some microseconds for each, in which nobody else is served.
+"""
 
 MAX_VARINT_BYTES = 5
 MAX_VARINT = 0xFFFFFFFF

@@ -41,8 +41,22 @@ def describe_configs(request: DescribeConfigsRequest, context: RequestContext) -
         error = KafkaError(ErrorCode.INVALID_REQUEST, message)
         return DescribeConfigsResponse(results=[_refusal(asked, error) for asked in request.resources])
     return DescribeConfigsResponse(
-        results=[_described(asked, request, context.services) for asked in request.resources]
+        results=[_described(asked, request, context.services) for asked in _each_once(request.resources)]
     )
+
+
+def _each_once(resources: Iterable[DescribeConfigsResource]) -> Iterable[DescribeConfigsResource]:
+    """Unlike Apache Kafka, which answers a resource as often as it is named: ten bytes would ask for ten thousand."""
+    merged: dict[tuple[int, str], DescribeConfigsResource] = {}
+    for asked in resources:
+        known = merged.setdefault((asked.resource_type, asked.resource_name), asked)
+        if known is asked or known.configuration_keys is None:
+            continue
+        if asked.configuration_keys is None:
+            known.configuration_keys = None
+        else:
+            known.configuration_keys += asked.configuration_keys
+    return merged.values()
 
 
 def _described(

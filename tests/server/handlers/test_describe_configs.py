@@ -116,3 +116,19 @@ def test_old_versions(broker: HandlerContext) -> None:
     broker.created("t")
     for version in range(1, 5):
         assert ask(broker, TOPIC, "t", ["retention.ms"], version=version).configs[0].value == "604800000"
+
+
+def test_a_resource_that_is_named_again_is_answered_once(broker: HandlerContext) -> None:
+    """The answer has what any of the requests for it asked for; a short request makes no answer without end."""
+    broker.created("t")
+
+    def described(*resources: list[str] | None) -> list[set[str]]:
+        asked = [
+            DescribeConfigsResource(resource_type=TOPIC, resource_name="t", configuration_keys=keys)
+            for keys in resources
+        ]
+        results = broker.call(describe_configs, DescribeConfigsRequest(resources=asked), 4).results
+        return [{config.name for config in result.configs} for result in results]
+
+    assert described(["retention.ms"], ["segment.ms"]) == [{"retention.ms", "segment.ms"}]
+    assert described(["retention.ms"], None, ["segment.ms"], *[None] * 1000) == described(None)
