@@ -216,7 +216,7 @@ def interpreted_decoder(tree: Layout) -> Decoder:
     name = tree.message.__name__
 
     def decode(buffer: Buffer, position: int) -> tuple[Any, int]:
-        stream = MessageInput(memoryview(buffer)[position:])
+        stream = MessageInput(memoryview(buffer)[position:], tree.message.max_elements)
         try:
             decoded = tree._parsereport(stream, None, name)
         except (ConstructError, DecodeError, UnicodeDecodeError) as error:

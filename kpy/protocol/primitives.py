@@ -6,8 +6,8 @@ versions (KIP-482) a compact one, an unsigned varint of the length plus one, whe
 that a version uses, so that declarations never say which it is.
 
 Reading is safe on hostile bytes: a length or count is compared with the bytes that are there before anything is
-allocated, varints end after five bytes, text is valid UTF-8, and one message holds at most `MAX_ELEMENTS` array
-elements and tagged fields. What is wrong raises `DecodeError`, or a `ConstructError` from construct itself.
+allocated, varints end after five bytes, text is valid UTF-8, and the array elements and tagged fields of one message
+are limited. What is wrong raises `DecodeError`, or a `ConstructError` from construct itself.
 """
 
 import io
@@ -32,11 +32,11 @@ from construct import (
 
 from kpy.protocol.errors import DecodeError, EncodeError
 
-MAX_ELEMENTS = 1 << 17
-"""Array elements and tagged fields of one message, all of them together.
+MAX_ELEMENTS = 1 << 20
+"""Array elements and tagged fields of one message, all of them together: three bytes can become 200 in memory."""
 
-Three bytes can become 200 in memory, and a handler takes some microseconds for each, in which nobody else is served.
-"""
+MAX_REQUEST_ELEMENTS = 1 << 17
+"""The same of a request: its handler takes some microseconds for each, in which nobody else is served."""
 
 MAX_VARINT_BYTES = 5
 MAX_VARINT = 0xFFFFFFFF
@@ -61,11 +61,11 @@ RecordsValue: TypeAlias = Buffer | Part | Sequence[Buffer | Part]
 class MessageInput(io.BytesIO):
     """The stream that the interpreted codec reads: it knows what is left, of bytes and of array elements."""
 
-    def __init__(self, data: Buffer) -> None:
+    def __init__(self, data: Buffer, max_elements: int = MAX_ELEMENTS) -> None:
         super().__init__(data)
         self._data = memoryview(data)
         self.size_bytes = len(data)
-        self.elements_left = MAX_ELEMENTS
+        self.elements_left = max_elements
 
     @property
     def remaining(self) -> int:

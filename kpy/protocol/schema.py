@@ -44,7 +44,7 @@ from kpy.protocol.layout import (
     interpreted_encoder,
     layout,
 )
-from kpy.protocol.primitives import Buffer, Part, join_parts
+from kpy.protocol.primitives import MAX_ELEMENTS, MAX_REQUEST_ELEMENTS, Buffer, Part, join_parts
 
 __all__ = [
     "MAX_DEPTH",
@@ -199,6 +199,7 @@ class Data(Message):
     flexible_since: ClassVar[int]
     read_in_place: ClassVar[bool] = True
     """Whether what follows the message in a buffer may be large, so that decoding does not copy the buffer first."""
+    max_elements: ClassVar[int] = MAX_ELEMENTS
 
     decoders: ClassVar[dict[int, Decoder]]
     encoders: ClassVar[dict[int, Encoder]]
@@ -237,6 +238,7 @@ class Request(Data):
 
     api: ClassVar[ApiKey]
     read_in_place = False
+    max_elements = MAX_REQUEST_ELEMENTS
 
     @classmethod
     def header_version(cls, version: int) -> int:

@@ -21,8 +21,10 @@ from kpy.server.state_machine_runtime import KeyAndValue, StateMachineRuntime
 from kpy.server.storage_errors import StorageErrors
 from kpy.server.timers import Timers
 from kpy.state_machine import Decision, ReplyTo
+from kpy.storage.log_config import LogConfig
 from kpy.storage.log_directory import LogDirectory
 
+INT32_MAX = 2**31 - 1
 CLUSTER_METADATA_TOPIC_ID = UUID(int=1)  # Uuid.METADATA_TOPIC_ID
 
 R = TypeVar("R", bound=Message)
@@ -36,6 +38,7 @@ class MetadataJournal:
         self._clock = clock
         self._errors = StorageErrors(clock)
         self._log = logs.get(CLUSTER_METADATA, 0) or logs.create(CLUSTER_METADATA, 0, CLUSTER_METADATA_TOPIC_ID)
+        self._log.config = LogConfig(max_message_bytes=INT32_MAX)  # a decision is one batch, however long
 
     def append_records(self, records: Sequence[KeyAndValue]) -> None:
         with self._errors.answered(self._log.name):

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from kpy.protocol import specialise
 from kpy.protocol.errors import DecodeError, EncodeError
 from kpy.protocol.layout import interpreted_decoder, interpreted_encoder
+from kpy.protocol.messages.list_groups import ListGroupsRequest
 from kpy.protocol.primitives import (
     MAX_ELEMENTS,
+    MAX_REQUEST_ELEMENTS,
     Array,
     Bool,
     Bytes,
@@ -298,6 +300,21 @@ def test_limit_of_elements(decode: Any) -> None:
     assert len(decode(data + bytes(4), 0)[0].structs) == 2
     with pytest.raises(DecodeError):
         decode(data + b"\0\0\0\1" + bytes(2), 0)
+
+
+@pytest.mark.parametrize("decoder", [specialise.decoder, interpreted_decoder])
+def test_limit_of_elements_of_a_request(decoder: Any) -> None:
+    """What a client asks for has a lower limit, for there is work to do for each."""
+    decode = decoder(layout(ListGroupsRequest, 4))
+    most = encode_count(MAX_REQUEST_ELEMENTS) + b"\1" * MAX_REQUEST_ELEMENTS + b"\0"
+    assert len(decode(most, 0)[0].states_filter) == MAX_REQUEST_ELEMENTS
+    with pytest.raises(DecodeError):
+        decode(encode_count(MAX_REQUEST_ELEMENTS + 1) + b"\1" * (MAX_REQUEST_ELEMENTS + 1) + b"\0", 0)
+
+
+def encode_count(count: int) -> bytes:
+    """Of a compact array."""
+    return bytes(((count + 1) & 0x7F | 0x80, (count + 1) >> 7 & 0x7F | 0x80, (count + 1) >> 14))
 
 
 def test_limit_of_unknown_tags() -> None:

@@ -17,7 +17,6 @@ from construct import Construct
 from kpy.protocol.errors import DecodeError
 from kpy.protocol.layout import MINIMUM_TAGGED_BYTES, NO_TAGGED_FIELDS, Decoder, Field, Layout
 from kpy.protocol.primitives import (
-    MAX_ELEMENTS,
     ArrayType,
     BytesType,
     CompactLength,
@@ -90,7 +89,6 @@ def read_tagged(
 
 _RUNTIME: dict[str, Any] = {
     "DecodeError": DecodeError,
-    "MAX_ELEMENTS": MAX_ELEMENTS,
     "NO_TAGGED_FIELDS": NO_TAGGED_FIELDS,
     "malformed": (IndexError, UnicodeDecodeError, struct_error),
     "new": object.__new__,
@@ -113,7 +111,7 @@ def _write(tree: Layout) -> Source:
     with source.block("def decode(b, p):"):
         wanted = "memoryview" if in_place else "bytes"
         source.line(f"if type(b) is not {wanted}: b = {wanted}(b)")
-        source.line("size = len(b); left = MAX_ELEMENTS")
+        source.line(f"size = len(b); left = {tree.message.max_elements}")
         writer = _DecoderWriter(source, in_place=in_place)
         with source.block("try:"):
             writer.struct(tree, "m")
