@@ -160,7 +160,7 @@ def _records(image: ClusterImage, resource: Resource, changes: Changes, rules: C
     kind, name = resource
     current = image.config(kind, name)
     changes = {key: value for key, value in changes.items() if value != current.get(key) or kind is ResourceType.BROKER}
-    rules.check_change(resource, changes)
+    rules.check_change(image, resource, changes)
     after = {**current, **{key: value for key, value in changes.items() if value is not None}}
     for key, value in changes.items():
         if value is None:

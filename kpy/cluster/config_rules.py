@@ -6,6 +6,7 @@ is as in Kafka's ControllerConfigurationValidator and DynamicBrokerConfig.
 
 from collections.abc import Mapping
 
+from kpy.cluster.features import ELIGIBLE_LEADER_REPLICAS
 from kpy.cluster.image import NO_CONFIGS, ClusterImage, Resource, ResourceType
 from kpy.cluster.topic_names import check as check_topic_name
 from kpy.config import BrokerConfig, ConfigError, ConfigType, TopicConfig
@@ -67,10 +68,11 @@ class ConfigRules:
         if kind is ResourceType.TOPIC and name not in image.topics:
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"The topic '{name}' does not exist.")
 
-    def check_change(self, resource: Resource, changes: Mapping[str, str | None]) -> None:
+    def check_change(self, image: ClusterImage, resource: Resource, changes: Mapping[str, str | None]) -> None:
         """Raise for single values that cannot be set or taken back, whatever the others are."""
         kind, name = resource
-        if kind is ResourceType.BROKER and MIN_INSYNC_REPLICAS in changes:
+        uses_elr = image.features.get(ELIGIBLE_LEADER_REPLICAS, 0) > 0
+        if kind is ResourceType.BROKER and MIN_INSYNC_REPLICAS in changes and uses_elr:
             if name:
                 raise _invalid(f"Broker-level {MIN_INSYNC_REPLICAS} cannot be altered while ELR is enabled.")
             if changes[MIN_INSYNC_REPLICAS] is None:

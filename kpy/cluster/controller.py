@@ -1,7 +1,7 @@
 """The metadata controller: a replicated state machine over `__cluster_metadata-0`.
 
-It decides about brokers, topics, dynamic configs and producer ids; its records are KRaft's own. Everything else reads
-the `ClusterImage` that its replay yields. Decisions answer at once: nothing is parked and no timer is set.
+It decides about brokers, topics, dynamic configs, features and producer ids; its records are KRaft's own. Everything
+else reads the `ClusterImage` that its replay yields. Decisions answer at once: nothing is parked and no timer is set.
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from random import Random
 from uuid import UUID
 
-from kpy.cluster import config_changes, features, topics
-from kpy.cluster.config_rules import MIN_INSYNC_REPLICAS, ConfigRules
-from kpy.cluster.image import Changes, ClusterImage, Endpoint, ResourceType
+from kpy.cluster import config_changes, feature_changes, features, topics
+from kpy.cluster.config_rules import ConfigRules
+from kpy.cluster.image import Changes, ClusterImage, Endpoint
 from kpy.cluster.producer_ids import BLOCK_SIZE
 from kpy.cluster.state import ClusterState
 from kpy.config import BrokerConfig
@@ -21,10 +21,10 @@ from kpy.protocol.messages.create_partitions import CreatePartitionsRequest
 from kpy.protocol.messages.create_topics import CreateTopicsRequest
 from kpy.protocol.messages.delete_topics import DeleteTopicsRequest
 from kpy.protocol.messages.incremental_alter_configs import IncrementalAlterConfigsRequest
+from kpy.protocol.messages.update_features import UpdateFeaturesRequest
 from kpy.protocol.metadata_records import (
     BrokerEndpoint,
     BrokerFeature,
-    ConfigRecord,
     FeatureLevelRecord,
     ProducerIdsRecord,
     RegisterBrokerRecord,
@@ -121,6 +121,12 @@ class Controller:
         records, response = config_changes.alter_configs(self.image, request, self.config_rules)
         return _decision(records, Reply(reply_to, response))
 
+    def update_features(self, request: UpdateFeaturesRequest, reply_to: ReplyTo) -> Decision:
+        records, response = feature_changes.update_features(
+            self.image, request, node_id=self._node_id, min_insync_replicas=self._min_insync_replicas
+        )
+        return _decision(records, Reply(reply_to, response))
+
     def allocate_producer_ids(self, reply_to: ReplyTo) -> Decision:
         """The next block of producer ids; the reply is the record that gives it (see ProducerIds)."""
         first = self._state.next_producer_id
@@ -148,14 +154,7 @@ class Controller:
         records: list[Data] = [
             FeatureLevelRecord(name=name, feature_level=level) for name, level in features.AT_FORMAT.items()
         ]
-        records.append(
-            ConfigRecord(
-                resource_type=ResourceType.BROKER,
-                resource_name="",
-                name=MIN_INSYNC_REPLICAS,
-                value=str(self._min_insync_replicas),
-            )
-        )
+        records.append(feature_changes.cluster_min_insync_replicas(self._min_insync_replicas))
         return _decision(records)
 
     def encode(self, record: Record) -> tuple[bytes | None, bytes | None]:

@@ -18,5 +18,8 @@ SUPPORTED: Mapping[str, tuple[int, int]] = MappingProxyType(
 )
 """Name -> lowest and highest level."""
 
+KAFKAS_OTHERS = frozenset({"group.version", "share.version", "streams.version", "transaction.version"})
+"""Features of Kafka 4.3 that are not supported: their level is 0, and can be set to that."""
+
 AT_FORMAT: Mapping[str, int] = MappingProxyType({ELIGIBLE_LEADER_REPLICAS: 1, METADATA_VERSION: 30})
 """The levels that a new cluster is formatted with, as Kafka 4.3 formats one."""

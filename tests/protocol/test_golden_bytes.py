@@ -5,6 +5,7 @@ import pytest
 from kpy.server.handlers import all_handlers
 from tests.protocol.declarations import REQUESTS, RESPONSES
 from tests.protocol.golden import (
+    administration,
     cluster,
     configs,
     coordinators,
@@ -19,6 +20,7 @@ from tests.protocol.golden.notation import Golden
 ALL = [
     *(records.GOLDEN + offsets.GOLDEN + groups.GOLDEN + group_administration.GOLDEN),
     *(coordinators.GOLDEN + cluster.GOLDEN + topics.GOLDEN + configs.GOLDEN),
+    *administration.GOLDEN,
 ]
 
 

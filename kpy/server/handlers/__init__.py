@@ -19,6 +19,7 @@ from kpy.server.context import RequestContext
 
 MODULES = (
     "alter_configs",
+    "alter_replica_log_dirs",
     "api_versions",
     "create_partitions",
     "create_topics",
@@ -29,6 +30,7 @@ MODULES = (
     "describe_configs",
     "describe_groups",
     "describe_log_dirs",
+    "describe_producers",
     "describe_topic_partitions",
     "elect_leaders",
     "fetch",
@@ -49,6 +51,8 @@ MODULES = (
     "offset_for_leader_epoch",
     "produce",
     "sync_group",
+    "unregister_broker",
+    "update_features",
 )
 
 RequestType = TypeVar("RequestType", bound=Request)

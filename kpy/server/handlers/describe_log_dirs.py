@@ -8,6 +8,7 @@ import shutil
 from collections import defaultdict
 
 from kpy.cluster.image import ClusterImage
+from kpy.config import BrokerConfig
 from kpy.protocol.errors import ErrorCode
 from kpy.protocol.messages.describe_log_dirs import (
     DescribeLogDirsPartition,
@@ -46,12 +47,17 @@ def describe_log_dirs(request: DescribeLogDirsRequest, context: RequestContext) 
         topics.append(DescribeLogDirsTopic(name=name, partitions=partitions))
     result = DescribeLogDirsResult(
         error_code=ErrorCode.NONE,
-        log_dir=IN_MEMORY if directory is None else os.path.abspath(directory),
+        log_dir=log_dir(services.config),
         topics=topics,
         total_bytes=UNKNOWN_BYTES if usage is None else usage.total,
         usable_bytes=UNKNOWN_BYTES if usage is None else usage.free,
     )
     return DescribeLogDirsResponse(error_code=ErrorCode.NONE, results=[result])
+
+
+def log_dir(config: BrokerConfig) -> str:
+    """The absolute path of the one data directory, by which clients name it."""
+    return IN_MEMORY if config.data_dir is None else os.path.abspath(config.data_dir)
 
 
 def _places(request: DescribeLogDirsRequest, image: ClusterImage) -> dict[str, list[int]]:

@@ -11,20 +11,24 @@ from kpy.protocol.errors import KafkaError
 from kpy.protocol.schema import Message
 from kpy.server.context import RequestContext
 from kpy.state_machine import Decision, ReplyTo
+from kpy.storage.producer_states import ProducerStates
 from tests.cluster.controller_context import Answer, ControllerContext
 
 R = TypeVar("R", bound=Message)
 
 
 class FakeLogs:
-    """The sizes of logs that were written."""
+    """The sizes of logs that were written, and their producers."""
 
     def __init__(self) -> None:
         self.sizes: dict[tuple[str, int], int] = {}
+        self.producers: dict[tuple[str, int], ProducerStates] = {}
 
     def get(self, topic: str, index: int) -> object | None:
-        size = self.sizes.get((topic, index))
-        return None if size is None else SimpleNamespace(size_bytes=size)
+        size, producers = self.sizes.get((topic, index)), self.producers.get((topic, index))
+        if size is None and producers is None:
+            return None
+        return SimpleNamespace(size_bytes=size, producers=producers)
 
 
 class HandlerContext:
