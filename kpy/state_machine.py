@@ -4,7 +4,7 @@ A machine (a group coordinator, the metadata controller) is a plain object with 
 at its state and *decide*: they return a `Decision` and change nothing durable. The runtime
 (`kpy.server.state_machine_runtime`) then
 
-1. appends `Decision.records` to the machine's partition as one batch,
+1. appends `Decision.records` to the machine's partition, as one batch unless they need not be,
 2. calls `machine.replay(record)` for each, the only thing that changes durable state,
 3. sets and cancels `Decision.timers`,
 4. delivers `Decision.replies`.
@@ -63,11 +63,16 @@ class Timer(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What a machine wants done, in the order of the fields."""
+    """What a machine wants done, in the order of the fields.
+
+    `is_atomic`: the records make sense only together. Those that do not, such as of many offsets that expire, may be
+    appended in several batches, some of them or all.
+    """
 
     records: Sequence[Record] = ()
     timers: Sequence[Timer] = ()
     replies: Sequence[Reply] = ()
+    is_atomic: bool = True
 
 
 NOTHING = Decision()

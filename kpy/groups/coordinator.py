@@ -239,11 +239,11 @@ class GroupCoordinator:
 
     def topics_deleted(self, deleted: Mapping[str, UUID]) -> Decision:
         """Forget the offsets of topics that are deleted, by name and id."""
-        return Decision(records=self._offsets.of_deleted_topics(deleted))
+        return Decision(records=self._offsets.of_deleted_topics(deleted), is_atomic=False)
 
     def forget_missing_topics(self, topics: Topics) -> Decision:
         """Forget what was committed for topics that are gone: they may have been deleted while this was not loaded."""
-        return Decision(records=self._offsets.of_missing_topics(topics))
+        return Decision(records=self._offsets.of_missing_topics(topics), is_atomic=False)
 
     # --- the state machine ---
 
@@ -310,7 +310,7 @@ class GroupCoordinator:
                 deciding.records += group.tombstones()
             elif not group.members:
                 self._rebalances.complete_if_joined(group, deciding)
-        return deciding.decision()
+        return deciding.decision()._replace(is_atomic=False)
 
     def loaded(self, *, now_ms: int) -> Decision:
         """Sessions begin anew. A group that is over the limit, which was lowered, rebalances down to it."""

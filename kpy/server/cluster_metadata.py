@@ -40,6 +40,11 @@ class MetadataJournal:
         self._log = logs.get(CLUSTER_METADATA, 0) or logs.create(CLUSTER_METADATA, 0, CLUSTER_METADATA_TOPIC_ID)
         self._log.config = LogConfig(max_message_bytes=INT32_MAX)  # a decision is one batch, however long
 
+    @property
+    def max_batch_bytes(self) -> int:
+        """The size of a batch that it takes."""
+        return self._log.config.max_message_bytes
+
     def append_records(self, records: Sequence[KeyAndValue]) -> None:
         with self._errors.answered(self._log.name):
             self._log.append_records(records, leader_epoch=0, now_ms=self._clock.now_ms())

@@ -65,6 +65,11 @@ class Partition:
             self._advance(len(records))
         return result
 
+    @property
+    def max_batch_bytes(self) -> int:
+        """The size of a batch that it takes."""
+        return self._log.config.max_message_bytes
+
     def append_records(self, records: Sequence[KeyAndValue]) -> None:
         """Append the records of a state machine as one batch. Raises KafkaError."""
         size_bytes = self._log.size_bytes

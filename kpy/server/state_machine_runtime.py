@@ -1,7 +1,7 @@
 """Runs one replicated state machine over its partition: append, replay, timers, replies; load and unload."""
 
 import logging
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Generic, Protocol, TypeVar, cast
 
 import trio
@@ -20,11 +20,18 @@ R = TypeVar("R", bound=Message)
 TIMER_RETRY_MS = 500
 """When a timer fires again whose decision could not be appended (CoordinatorRuntime does the same)."""
 
+BATCH_OVERHEAD_BYTES, RECORD_OVERHEAD_BYTES = 61, 21
+"""The most that a batch and each record in it take beside keys and values (DefaultRecord.MAX_RECORD_OVERHEAD)."""
+
 KeyAndValue = tuple[bytes | None, bytes | None]
 
 
 class Journal(Protocol):
     """The partition that keeps a machine's records."""
+
+    @property
+    def max_batch_bytes(self) -> int:
+        """The size of a batch that it takes."""
 
     def append_records(self, records: Sequence[KeyAndValue]) -> None:
         """Append all as one batch, or raise KafkaError and append none."""
@@ -140,14 +147,12 @@ class StateMachineRuntime(Generic[M]):
             return True
         if decision.records:
             try:
-                self._journal.append_records([self.machine.encode(record) for record in decision.records])
+                self._append(decision)
             except KafkaError as error:
                 logger.error("%s: could not append %d records: %s", self.name, len(decision.records), error)
                 for reply in decision.replies:
                     reply.to.fail(error)
                 return False
-            for record in decision.records:
-                self.machine.replay(record)
             if self._replayed is not None:
                 self._replayed()
         for timer in decision.timers:
@@ -155,6 +160,26 @@ class StateMachineRuntime(Generic[M]):
         for reply in decision.replies:
             reply.to.resolve(reply.message)
         return True
+
+    def _append(self, decision: Decision) -> None:
+        encoded = [self.machine.encode(record) for record in decision.records]
+        first = 0
+        for end in (len(encoded),) if decision.is_atomic else self._batch_ends(encoded):
+            self._journal.append_records(encoded[first:end])
+            for record in decision.records[first:end]:
+                self.machine.replay(record)
+            first = end
+
+    def _batch_ends(self, records: Sequence[KeyAndValue]) -> Iterator[int]:
+        """Where to divide records so that each batch is small enough, but for a record that is too large itself."""
+        limit = self._journal.max_batch_bytes - BATCH_OVERHEAD_BYTES
+        size = 0
+        for index, (key, value) in enumerate(records):
+            size += RECORD_OVERHEAD_BYTES + len(key or b"") + len(value or b"")
+            if size > limit and index:
+                yield index
+                size = RECORD_OVERHEAD_BYTES + len(key or b"") + len(value or b"")
+        yield len(records)
 
     def _set_timer(self, key: Hashable, delay_ms: int | None) -> None:
         if delay_ms is None:

@@ -8,6 +8,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.protocol.messages.heartbeat import HeartbeatResponse
+from kpy.protocol.records import build_batch
 from kpy.server.clock import TrioClock
 from kpy.server.state_machine_runtime import KeyAndValue, StateMachineRuntime
 from kpy.server.timers import Timers
@@ -22,10 +23,16 @@ class FakeJournal:
     def __init__(self, records: Iterable[KeyAndValue] = ()) -> None:
         self.records = list(records)
         self.error: KafkaError | None = None
+        self.max_batch_bytes = 1_000
+        self.batches: list[int] = []
 
     def append_records(self, records: Sequence[KeyAndValue]) -> None:
         if self.error:
             raise self.error
+        batch = build_batch(records)
+        if len(batch) > self.max_batch_bytes:
+            raise KafkaError(ErrorCode.MESSAGE_TOO_LARGE, "the batch is too large")
+        self.batches.append(len(batch))
         self.records += records
 
     def read_records(self) -> Iterable[KeyAndValue]:
@@ -214,3 +221,17 @@ async def test_an_answer_to_a_client_that_has_left_goes_nowhere(autojump_clock: 
 
     runtime.execute(runtime.machine.expire("park", now_ms=START_MS))
     runtime.unload()
+
+
+async def test_records_that_need_not_be_together_may_be_many(autojump_clock: MockClock) -> None:
+    """What is too much for one batch is appended in several, each as large as the journal takes, all replayed."""
+    journal = FakeJournal()
+    runtime = make_runtime(journal)
+    records = [Record(None, None)] * 1000
+
+    assert not runtime.execute(Decision(records=records))
+    assert (runtime.machine.count, journal.batches) == (0, [])
+
+    assert runtime.execute(Decision(records=records, is_atomic=False))
+    assert (runtime.machine.count, len(journal.records)) == (1000, 1000)
+    assert min(journal.batches[:-1]) > journal.max_batch_bytes / 2
