@@ -46,6 +46,7 @@ logger = logging.getLogger(__name__)
 
 SHUTDOWN_GRACE_SECONDS = 0.25
 BASE64_DASH = 62
+LOOPBACK_NAMES = ("localhost", "localhost.localdomain")  # what some resolvers make of every name of the machine
 
 
 class StartupError(Exception):
@@ -246,7 +247,8 @@ def _advertised(listener: Listener, sockets: list[socket.socket]) -> Endpoint:
     port = listener.advertised_port or sockets[0].getsockname()[1]
     if listener.advertised_host is not None:
         return Endpoint(listener.advertised_host, port)
-    advertised = Endpoint(socket.getfqdn(), port)
+    full_name = socket.getfqdn()
+    advertised = Endpoint(socket.gethostname() if full_name in LOOPBACK_NAMES else full_name, port)
     logger.warning("listening on every interface, and telling clients to come to %s", advertised)
     return advertised
 

@@ -1,5 +1,6 @@
 """A whole broker on real sockets: how it starts, stops, and comes back after it was killed."""
 
+import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
@@ -76,3 +77,19 @@ async def test_a_stop_comes_through_to_clients_that_never_pause() -> None:
             except (EOFError, trio.BrokenResourceError):
                 nursery.cancel_scope.cancel()
     assert answered >= 500
+
+
+@pytest.mark.parametrize(
+    ("full_name", "advertised"),
+    [("host.example", "host.example"), ("localhost", "host"), ("localhost.localdomain", "host")],
+)
+async def test_a_listener_on_every_interface_advertises_the_machine(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, full_name: str, advertised: str
+) -> None:
+    """Clients elsewhere are told the machine's name, never a name that is their own loopback, and the log says so."""
+    monkeypatch.setattr("socket.getfqdn", lambda: full_name)
+    monkeypatch.setattr("socket.gethostname", lambda: "host")
+    async with running(make_broker(listeners="PLAINTEXT://0.0.0.0:0")) as serving:
+        assert serving.broker.addresses[0].host == advertised
+
+    assert f"to come to {advertised}:" in caplog.text
