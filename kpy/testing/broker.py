@@ -1,5 +1,6 @@
 """An in-process broker with a thread and a trio run of its own, so that any client library can talk to it."""
 
+import logging
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,6 +12,8 @@ import trio
 from kpy.config import Layer, load
 from kpy.server.broker import Broker as Server
 
+logger = logging.getLogger(__name__)
+
 
 class Broker:
     """A broker on a free port of 127.0.0.1 and ::1 that keeps everything in memory; a context manager.
@@ -21,7 +24,10 @@ class Broker:
 
     def __init__(self, config: Mapping[str, str] | None = None) -> None:
         settings = {"listeners": "PLAINTEXT://localhost:0", **(config or {})}
-        self._config = load([Layer("Broker", settings)]).config
+        loaded = load([Layer("Broker", settings)])
+        for warning in loaded.warnings:
+            logger.warning("%s", warning)
+        self._config = loaded.config
         self._server: Server | None = None
         self._token: trio.lowlevel.TrioToken | None = None
         self._failure: BaseException | None = None
@@ -36,9 +42,13 @@ class Broker:
         return str(self._server.addresses[0])
 
     def start(self) -> Self:
-        """Returns when the broker accepts connections."""
+        """Returns when the broker accepts connections. A broker runs once."""
         self._thread.start()
-        self._settled.wait()
+        try:
+            self._settled.wait()
+        except BaseException:  # the test run is interrupted
+            self.stop()
+            raise
         if self._failure is not None:
             self._thread.join()
             raise self._failure
@@ -46,6 +56,9 @@ class Broker:
 
     def stop(self) -> None:
         """Returns when the broker is gone. What went wrong in it meanwhile is raised here."""
+        if self._thread.ident is None:
+            return
+        self._settled.wait()
         if self._token is not None and self._server is not None:
             with suppress(trio.RunFinishedError):  # it has ended by itself; the reason is raised below
                 self._token.run_sync_soon(self._server.stop)
