@@ -5,6 +5,7 @@
 #   make interop                real clients on kpy, on disk and in memory, and on Apache Kafka
 #   make interop-kpy            real clients on kpy alone    (make interop-kpy ARGS="-k consumer")
 #   make conformance SUITE=DIR  a suite of precise questions on kpy, if you have one (see interop_tests/conformance.py)
+#   make interop-kpy-interpreted   kafka-python on kpy with the reference codec
 #   make bench                  kpy and Apache Kafka compared, as a table
 #   make lint, make format      what `make test` begins with; what mends most of it
 #   make docs                   docs/configuration.md from the tables of options, docs/protocol.md from the declarations
@@ -16,7 +17,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ARGS ?=
 
-.PHONY: serve test lint format interop interop-kpy interop-kpy-memory interop-kafka conformance bench docs clean
+.PHONY: serve test lint format interop interop-kpy interop-kpy-memory interop-kpy-interpreted interop-kafka conformance bench docs clean
 
 serve: $(VENV)/.serve
 	$(BIN)/kpy serve $(ARGS)
@@ -40,6 +41,9 @@ interop-kpy: $(VENV)/.interop
 
 interop-kpy-memory: $(VENV)/.interop
 	$(BIN)/pytest interop_tests --storage memory $(ARGS)
+
+interop-kpy-interpreted: $(VENV)/.interop
+	KPY_CODEC=interpreted $(BIN)/pytest interop_tests --storage memory -k kafka_python $(ARGS)
 
 interop-kafka: $(VENV)/.interop
 	$(BIN)/pytest interop_tests --broker kafka $(ARGS)
