@@ -44,10 +44,10 @@ class KafkaNode(OwnBroker):
         java_options: Sequence[str] = QUICK_START,
         port: int = 0,
     ) -> None:
-        super().__init__(scratch)
-        self.port = port
         self._java = java()
         self._class_path = f"{libraries()}/*"
+        super().__init__(scratch)
+        self.port = port
         self._memory = (f"-Xms{heap}", f"-Xmx{heap}")
         self._java_options = java_options
         self._settings = {**ONE_NODE, **FAIR_SETTINGS, **(settings or {})}
