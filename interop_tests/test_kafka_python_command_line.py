@@ -143,17 +143,32 @@ def test_group_members_are_removed(admin: Admin, clients: Clients, unique: Calla
 
 
 def test_cluster(admin: Admin, clients: Clients, broker: Broker) -> None:
-    """cluster describe, describe-log-dirs, api-versions, broker-version, describe-features."""
+    """cluster describe, describe- and alter-log-dirs, api-versions, broker-version, describe- and update-features."""
     topic = clients.topic(partitions=2)
     described = admin("cluster describe")
     assert [(node["host"], node["port"]) for node in described["brokers"]] == [(broker.host, broker.port)]
     assert topic in str(admin("cluster describe-log-dirs"))
     [node] = admin(f"cluster describe-log-dirs --topic {topic}")
     assert [entry["name"] for place in node["log_dirs"] for entry in place["topics"]] == [topic]
+    replica, [place] = f"{topic}:0:{node['broker']}", node["log_dirs"]
+    assert admin(f"cluster alter-log-dirs -a {replica}={place['log_dir']}") == {replica: "NoError"}
+    assert admin(f"cluster alter-log-dirs -a {replica}=/nowhere") == {replica: "LogDirNotFoundError"}
     versions = admin("cluster api-versions")
     assert (versions["Produce"], versions["ApiVersions"]) == ((0, 13), (0, 4))
     assert admin(f"cluster broker-version --broker {node['broker']}") == {node["broker"]: "4.3"}
     assert "metadata.version" in str(admin("cluster describe-features"))
+    assert admin("cluster update-features -f metadata.version=30") == {"metadata.version": "OK"}
+    status, output = run_admin(broker, "cluster update-features -f no.such.feature=1")
+    assert (status, "InvalidUpdateVersion" in output) == (1, True)
+
+
+def test_producers(admin: Admin, clients: Clients) -> None:
+    """transactions describe-producers, which is about producers without transactions as well."""
+    topic = clients.topic()
+    assert admin(f"transactions describe-producers -t {topic} -p 0") == {f"{topic}:0": {"active_producers": []}}
+    produce(clients, topic, [b"one", b"two"])
+    [producer] = admin(f"transactions describe-producers -t {topic} -p 0")[f"{topic}:0"]["active_producers"]
+    assert (producer["producer_epoch"], producer["last_sequence"]) == (0, 1)
 
 
 UNSUPPORTED = [
@@ -161,12 +176,9 @@ UNSUPPORTED = [
     "acls create --principal User:a --operation read --resource-type topic --resource-name {topic}",
     "acls delete --principal User:a",
     "cluster describe-quorum",
-    "cluster update-features -f group.version=1",
-    "cluster alter-log-dirs -a {topic}:0:1=/nowhere",
     "partitions alter-reassignments -r {topic}:0=1",
     "transactions list",
     "transactions describe --transactional-id x",
-    "transactions describe-producers -t {topic} -p 0",
     "transactions find-hanging",
     "transactions abort -t {topic} -p 0 --producer-id 1 --producer-epoch 0",
     "users describe-scram-credentials",

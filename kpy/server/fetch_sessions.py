@@ -51,13 +51,18 @@ class SessionPartition:
 
 
 class FetchSession:
-    """The partitions of one session, in the order in which they are read."""
+    """The partitions of one session, in the order in which they are read.
+
+    `topic_names` are the names that topic ids stood for when they were asked for: a session remembers a topic that has
+    been deleted since (FetchSession.CachedPartition.maybeResolveUnknownName).
+    """
 
     def __init__(self, session_id: int, *, uses_topic_ids: bool, now: float) -> None:
         self.session_id = session_id
         self.epoch = INITIAL_EPOCH + 1
         self.uses_topic_ids = uses_topic_ids
         self.last_used = now
+        self.topic_names: dict[UUID, str] = {}
         self._partitions: OrderedDict[tuple[TopicKey, int], SessionPartition] = OrderedDict()
 
     def __len__(self) -> int:
@@ -79,6 +84,9 @@ class FetchSession:
         for topic in request.forgotten_topics_data:
             for index in topic.partitions:
                 self._partitions.pop(((topic.topic, topic.topic_id), index), None)
+        if request.forgotten_topics_data and self.topic_names:
+            kept = {topic_id for (_, topic_id), _ in self._partitions}
+            self.topic_names = {topic_id: name for topic_id, name in self.topic_names.items() if topic_id in kept}
 
     def topics(self) -> list[FetchTopic]:
         """Everything that is asked for, as a request without a session would say it."""

@@ -72,6 +72,29 @@ def test_a_session_remembers_its_partitions_and_takes_changes() -> None:
     assert [partition.fetch_offset for partition in session.topics()[0].partitions] == [0, 7, 0]
 
 
+def test_a_name_is_forgotten_with_the_last_partition_of_its_topic() -> None:
+    """What a session remembers of topics is bounded by what is asked for in it."""
+    cache = sessions()
+    topic_id = UUID(int=5)
+    asking = FetchRequest(
+        max_wait_ms=0,
+        min_bytes=0,
+        session_epoch=0,
+        topics=[
+            FetchTopic(topic_id=topic_id, partitions=[asked(0), asked(1)]),
+            FetchTopic(topic_id=UUID(int=6), partitions=[asked(0)]),
+        ],
+    )
+    session = cache.open(asking, 13, 0.0)
+    assert session is not None
+    session.topic_names = {topic_id: "t", UUID(int=6): "u"}
+    for index, names in ((0, {"t", "u"}), (1, {"u"})):
+        forgetting = request(session_id=session.session_id, epoch=index + 1)
+        forgetting.forgotten_topics_data = [ForgottenTopic(topic_id=topic_id, partitions=[index])]
+        assert cache.resume(forgetting, 13, 0.0) is session
+        assert set(session.topic_names.values()) == names
+
+
 def test_only_news_is_sent() -> None:
     """Records, another high watermark and errors are news, each time; silence is not."""
     session = opened(sessions(), asked(0), asked(1))

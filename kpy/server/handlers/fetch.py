@@ -7,6 +7,7 @@ that has any always gives a whole one (KIP-74). Sessions are in `kpy.server.fetc
 
 from collections.abc import Awaitable
 from typing import NamedTuple
+from uuid import UUID
 
 import trio
 
@@ -41,8 +42,10 @@ def fetch(request: FetchRequest, context: RequestContext) -> FetchResponse | Awa
         session = sessions.resume(request, context.version, now)
     except KafkaError as error:
         return FetchResponse(error_code=error.code, responses=[])
-    topics = request.topics if session is None else session.topics()
-    reading = _Reading(request, context, topics)
+    if session is None:
+        reading = _Reading(request, context, request.topics, {})
+    else:
+        reading = _Reading(request, context, session.topics(), session.topic_names)
     reading.read()
     at_once = request.max_wait_ms <= 0 or context.services.stopping
     if at_once or reading.size_bytes >= request.min_bytes or reading.failed or not reading.watched:
@@ -81,6 +84,7 @@ def _respond(reading: "_Reading", session: FetchSession | None) -> FetchResponse
     if session is None:
         session = context.services.fetch_sessions.open(request, context.version, trio.current_time())
         if session is not None:
+            session.topic_names = reading.topic_names
             for topic in answers:
                 session.select_news((topic.topic, topic.topic_id), topic.partitions)
     else:
@@ -106,9 +110,16 @@ class _Reading:
     disappears later does.
     """
 
-    def __init__(self, request: FetchRequest, context: RequestContext, topics: list[FetchTopic]) -> None:
+    def __init__(
+        self,
+        request: FetchRequest,
+        context: RequestContext,
+        topics: list[FetchTopic],
+        topic_names: dict[UUID, str],
+    ) -> None:
         self.request = request
         self.context = context
+        self.topic_names = topic_names
         self.size_bytes = 0
         self.failed = False
         self.watched: list[Partition] = []
@@ -133,12 +144,20 @@ class _Reading:
         image = self._partitions.image
         if self.context.version >= TOPIC_IDS_SINCE:
             topic = image.topic_by_id(asked.topic_id)
-            refusal = ErrorCode.UNKNOWN_TOPIC_ID
+            name = self.topic_names.get(asked.topic_id)
         else:
             topic = image.topic(asked.topic)
-            refusal = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+            name = asked.topic
         if topic is None:
+            if name is None:
+                refusal = ErrorCode.UNKNOWN_TOPIC_ID
+            elif image.topic(name) is None:
+                refusal = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+            else:
+                refusal = ErrorCode.INCONSISTENT_TOPIC_ID
             return _Topic(asked, asked.topic, refusal, frozenset())
+        if asked.topic_id.int:
+            self.topic_names[asked.topic_id] = topic.name
         count = len(topic.partitions)
         missing = frozenset(p.partition for p in asked.partitions if not 0 <= p.partition < count)
         return _Topic(asked, topic.name, None, missing)

@@ -97,3 +97,28 @@ async def test_a_parked_fetch_never_reads_the_next_topic_of_the_name(serving: Se
 
     assert ErrorCode(data.error_code) is ErrorCode.INCONSISTENT_TOPIC_ID
     assert not data.records
+
+
+async def test_a_session_remembers_the_name_of_a_deleted_topic(serving: Serving) -> None:
+    """Asked for by its id in a session, a topic that is gone is missed by its name; outside nobody knows the id."""
+    request = fetch_request("t")
+    request.topics[0].topic_id = serving.broker.services.partitions.image.topics["t"].topic_id
+    request.session_epoch = 0
+    opened = ask(serving, request, version=13)
+    assert isinstance(opened, FetchResponse)
+    client = await serving.connect()
+
+    def error(session_id: int, epoch: int) -> ErrorCode:
+        going_on = fetch_request("t")
+        going_on.topics = request.topics if epoch < 0 else []
+        going_on.session_id, going_on.session_epoch = session_id, epoch
+        response = ask(serving, going_on, version=13)
+        assert isinstance(response, FetchResponse)
+        return ErrorCode(response.responses[0].partitions[0].error_code)
+
+    doomed = DeleteTopicState(name="t", topic_id=UUID(int=0))
+    await client.ask(DeleteTopicsRequest(topics=[doomed], timeout_ms=1000), 6, DeleteTopicsResponse)
+    assert error(opened.session_id, 1) is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    await client.create_topic("t")
+    assert error(opened.session_id, 2) is ErrorCode.INCONSISTENT_TOPIC_ID
+    assert error(0, -1) is ErrorCode.UNKNOWN_TOPIC_ID
