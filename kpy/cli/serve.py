@@ -65,7 +65,9 @@ def _run(config: BrokerConfig, ready_file: Path | None) -> int:
     import trio  # noqa: PLC0415 - a mistake in the configuration is answered without it
 
     from kpy.server.broker import Broker, ShutdownError, StartupError  # noqa: PLC0415 - as above
+    from kpy.server.network import raise_descriptor_limit  # noqa: PLC0415 - as above
 
+    raise_descriptor_limit()
     broker = Broker(config)
     announcement = Announcement(broker, ready_file)
     announcement.withdraw()  # what an earlier broker left is not true of this one

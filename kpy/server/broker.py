@@ -35,7 +35,7 @@ from kpy.server.groups import Groups
 from kpy.server.handlers import all_handlers
 from kpy.server.maintenance import expire_producers_forever, write_checkpoints_forever
 from kpy.server.memory import RequestMemory
-from kpy.server.network import ByteStream, Endpoint, accept_forever, bind
+from kpy.server.network import ByteStream, Endpoint, accept_forever, bind, descriptor_limit
 from kpy.server.partitions import Partitions
 from kpy.server.services import Services
 from kpy.server.timers import Timers
@@ -173,7 +173,7 @@ class Broker:
         self, listeners: list["BoundListener"], timers: Timers, task_status: trio.TaskStatus[None]
     ) -> None:
         config, services, logs = self.config, self.services, self.services.partitions.logs
-        connections = Connections(lambda: services.config)
+        connections = Connections(lambda: services.config, descriptors=descriptor_limit())
         dispatcher = Dispatcher(services, all_handlers())
         memory = RequestMemory(config.queued_max_request_bytes if config.queued_max_request_bytes > 0 else sys.maxsize)
 

@@ -36,7 +36,7 @@ class MetadataJournal:
 
     def __init__(self, logs: LogDirectory, clock: Clock) -> None:
         self._clock = clock
-        self._errors = StorageErrors(clock)
+        self._errors = StorageErrors()
         self._log = logs.get(CLUSTER_METADATA, 0) or logs.create(CLUSTER_METADATA, 0, CLUSTER_METADATA_TOPIC_ID)
         self._log.config = LogConfig(max_message_bytes=INT32_MAX)  # a decision is one batch, however long
 

@@ -66,36 +66,31 @@ class Connection:
         self._seconds_since_checkpoint = 0.0
         self._memory = request_memory
         self._scope = trio.CancelScope()
-        self._finishing = False
 
     async def serve(self) -> None:
         """Answer requests until the connection ends, then close it."""
         logger.info("connection from %s", self.peer)
-        reason = "closed by the peer"
         try:
             with self._scope:
                 await self._serve()
-            if self._scope.cancelled_caught or self._finishing:
-                reason = "closed by the broker"
+            logger.debug("connection from %s ended", self.peer)
         except (ProtocolViolation, FrameError) as error:
-            reason = str(error)
+            logger.info("connection from %s closed: %s", self.peer, error)
         except StreamClosed as error:
-            reason = f"lost, {error}"
+            logger.info("connection from %s lost: %s", self.peer, error)
         except Exception:
             logger.exception("a bug in the broker ends the connection from %s", self.peer)
-            reason = "a bug in the broker"
         finally:
             self._memory.release(self)
             self._stream.close()
-            logger.info("connection from %s ended: %s", self.peer, reason)
 
-    def close(self) -> None:
+    def close(self, reason: str) -> None:
         """End the connection at once, whatever it is doing."""
+        logger.info("connection from %s closed: %s", self.peer, reason)
         self._scope.cancel()
 
     def finish(self) -> None:
         """End the connection once the requests that have arrived are answered."""
-        self._finishing = True
         self._stream.end_receiving()
 
     async def _serve(self) -> None:

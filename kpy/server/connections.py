@@ -1,6 +1,7 @@
 """All connections of a broker: how many there may be, which are idle, and how they end."""
 
 import logging
+import sys
 from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
@@ -8,6 +9,7 @@ from typing import Protocol
 import trio
 
 from kpy.server.connection import Connection
+from kpy.server.log_limit import OncePerSecond
 from kpy.server.network import ByteStream
 
 logger = logging.getLogger(__name__)
@@ -22,10 +24,15 @@ class Limits(Protocol):
 
 
 class Connections:
-    """The open connections, bounded by `max.connections` and `max.connections.per.ip` as they are at each moment."""
+    """The open connections, bounded by `max.connections` and `max.connections.per.ip` as they are at each moment.
 
-    def __init__(self, config: Callable[[], Limits]) -> None:
+    Nor may they take the descriptors that the logs need: `descriptors` is how many there are for both.
+    """
+
+    def __init__(self, config: Callable[[], Limits], *, descriptors: int = sys.maxsize) -> None:
         self._config = config
+        self._most = descriptors * 3 // 4
+        self._logs_refusal = OncePerSecond()
         self.refusing = False
         self._open: set[Connection] = set()
         self._per_address: Counter[str] = Counter()
@@ -38,7 +45,8 @@ class Connections:
         """Serve `stream` in a task of its own, or close it if there are too many already."""
         refusal = self._why_not(stream.peer)
         if refusal:
-            logger.warning("refused a connection from %s: %s", stream.peer, refusal)
+            if self._logs_refusal():
+                logger.warning("refused a connection from %s: %s", stream.peer, refusal)
             stream.close()
             return
         connection = connect(stream)
@@ -52,6 +60,8 @@ class Connections:
         config = self._config()
         if len(self._open) >= config.max_connections:
             return f"there are {len(self._open)} already (max.connections)"
+        if len(self._open) >= self._most:
+            return f"there are {len(self._open)} already, and other files need descriptors too (ulimit -n)"
         if self._per_address[peer] >= config.max_connections_per_ip:
             return f"that address has {self._per_address[peer]} already (max.connections.per.ip)"
         return None
@@ -78,7 +88,7 @@ class Connections:
                     continue
                 idle_at = connection.last_progress + max_idle_seconds
                 if idle_at <= now:
-                    connection.close()
+                    connection.close("it has made no progress for connections.max.idle.ms")
                 else:
                     next_check = min(next_check, idle_at)
             await trio.sleep_until(next_check)
@@ -92,4 +102,4 @@ class Connections:
             while self._open:
                 await self._changed.wait()
         for connection in self._open:
-            connection.close()
+            connection.close("the broker stops")

@@ -22,7 +22,7 @@ class Holder(Protocol):
 
     last_progress: float
 
-    def close(self) -> None:
+    def close(self, reason: str) -> None:
         """End the connection at once."""
 
 
@@ -86,4 +86,4 @@ class RequestMemory:
         longest_ago = trio.current_time() - STALLED_SECONDS
         for holder in self._holders:
             if holder not in self._waiting and holder.last_progress <= longest_ago:
-                holder.close()
+                holder.close("its large request has stalled while others wait (queued.max.request.bytes)")

@@ -8,7 +8,9 @@ platforms without it, and for ranges in memory, the same parts go out by copy.
 import errno
 import logging
 import os
+import resource
 import socket
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple, Protocol
@@ -16,6 +18,7 @@ from typing import NamedTuple, Protocol
 import trio
 
 from kpy.protocol.crc import Buffer
+from kpy.server.log_limit import OncePerSecond
 from kpy.storage.files import FileRange
 
 logger = logging.getLogger(__name__)
@@ -193,21 +196,41 @@ def _listen(family: int, address: str, port: int, backlog: int) -> socket.socket
 async def accept_forever(listener: socket.socket, serve: Callable[[SocketStream], None]) -> None:
     """Hand each new connection to `serve`.
 
-    Running out of descriptors or memory is logged and tried again; a peer that left before it was accepted is passed
+    Running out of descriptors or memory is logged and tried again; a peer that left before it was served is passed
     over; any other failure is loud.
     """
+    logs = OncePerSecond()
     while True:
         try:
             sock, _ = listener.accept()
-            stream = SocketStream(sock)
         except BlockingIOError:
             await trio.lowlevel.wait_readable(listener)
         except OSError as error:
             if error.errno in ACCEPT_ERRORS_OF_THE_MACHINE:
-                logger.error("cannot accept connections: %s; trying again", os.strerror(error.errno or 0))
+                if logs():
+                    logger.error("cannot accept connections: %s; trying again", os.strerror(error.errno or 0))
                 await trio.sleep(ACCEPT_RETRY_SECONDS)
-            elif error.errno not in (ACCEPT_ERRORS_OF_THE_PEER | {errno.ENOTCONN}):
+            elif error.errno not in ACCEPT_ERRORS_OF_THE_PEER:
                 raise
         else:
-            serve(stream)
+            try:
+                stream = SocketStream(sock)
+            except OSError:  # it is connected no more
+                sock.close()
+            else:
+                serve(stream)
             await trio.lowlevel.checkpoint()
+
+
+def descriptor_limit() -> int:
+    """How many files and sockets this process may have open."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return sys.maxsize if limit == resource.RLIM_INFINITY else limit
+
+
+def raise_descriptor_limit() -> None:
+    """Take as many as the system lets us, as every JVM does; what it refuses is no error."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with suppress(ValueError, OSError):  # macOS names a hard limit that it does not grant
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -154,7 +154,7 @@ class Partitions:
         self._clock = clock
         self._image: ClusterImage | None = None
         self._config: BrokerConfig | None = None
-        self._errors = StorageErrors(clock)
+        self._errors = StorageErrors()
         self._open: dict[tuple[str, int], Partition] = {}
 
     @property

@@ -8,25 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kpy.protocol.errors import ErrorCode, KafkaError
-from kpy.server.clock import Clock
+from kpy.server.log_limit import OncePerSecond
 
 logger = logging.getLogger(__name__)
-
-LOGGED_EVERY_MS = 1000
 
 
 class StorageErrors:
     """Turns errors of the disk into answers."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._logged_ms = -LOGGED_EVERY_MS
+    def __init__(self) -> None:
+        self._logs = OncePerSecond()
 
     def answer(self, what: str, error: OSError) -> KafkaError:
         """The answer to whoever asked for `what`, a partition."""
-        now_ms = self._clock.now_ms()
-        if abs(now_ms - self._logged_ms) >= LOGGED_EVERY_MS:
-            self._logged_ms = now_ms
+        if self._logs():
             logger.error("%s: the disk fails: %s", what, error)
         return KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, str(error))
 

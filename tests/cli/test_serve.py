@@ -1,6 +1,7 @@
 """`kpy serve` as a process: how it says that it is ready, and how it ends."""
 
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -119,3 +120,18 @@ def test_the_second_signal_is_the_systems() -> None:
 
     assert broker.stops == 1
     assert handlers == {signal.SIG_DFL}
+
+
+def test_as_many_descriptors_as_the_system_allows(serve: Start) -> None:
+    """The soft limit of open files that most shells set is raised to the hard one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lower = min(hard, 512)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lower, hard))
+    try:
+        broker = serve()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    limits = Path(f"/proc/{broker.process.pid}/limits")
+    if limits.exists():
+        (line,) = [line for line in limits.read_text().splitlines() if line.startswith("Max open files")]
+        assert line.split()[3] == line.split()[4]

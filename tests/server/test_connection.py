@@ -1,5 +1,6 @@
 """A connection answers in order, lets others run, and ends when it should."""
 
+import logging
 import struct
 from collections.abc import Awaitable, Sequence
 from types import SimpleNamespace
@@ -188,9 +189,9 @@ async def test_a_bug_in_a_handler_is_loud_and_ends_only_its_connection(
     assert "ZeroDivisionError" in caplog.text
 
 
-def connections_for_test(**limits: int) -> Connections:
+def connections_for_test(*, descriptors: int = 1000, **limits: int) -> Connections:
     config = {"max_connections": 10, "max_connections_per_ip": 10, "connections_max_idle_ms": 1000} | limits
-    return Connections(lambda: SimpleNamespace(**config))
+    return Connections(lambda: SimpleNamespace(**config), descriptors=descriptors)
 
 
 async def test_an_idle_connection_is_closed_and_a_busy_one_is_not(autojump_clock: MockClock) -> None:
@@ -359,7 +360,7 @@ async def test_a_send_that_is_cut_off_is_not_begun_again(autojump_clock: MockClo
     async with trio.open_nursery() as nursery:
         nursery.start_soon(connection.serve)
         await wait_all_tasks_blocked()
-        connection.close()
+        connection.close("the test says so")
 
     assert len(begun) == 1
 
@@ -379,3 +380,34 @@ async def test_a_large_buffer_is_given_back_when_its_frame_is_answered(autojump_
         assert len(stream.sent) == len(large) - 4
         assert memory.held_bytes == 0
         stream.feed(b"")
+
+
+async def test_connections_leave_descriptors_for_the_logs(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A flood of connections is refused before it has all descriptors, and takes one line a second of the log."""
+    connections = connections_for_test(max_connections=1000, max_connections_per_ip=1000, descriptors=40)
+    streams = [FakeStream() for _ in range(100)]
+    async with trio.open_nursery() as nursery:
+        for stream in streams:
+            connections.start(nursery, stream, make_connection)
+        assert len(connections) == 30
+        assert [stream.closed for stream in streams] == [False] * 30 + [True] * 70
+        assert caplog.text.count("refused") == 1
+        nursery.cancel_scope.cancel()
+
+
+async def test_one_line_is_logged_for_a_connection_that_comes_and_goes(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A second one tells only what went wrong."""
+    caplog.set_level(logging.INFO)
+    quiet, hostile = FakeStream(), FakeStream()
+    quiet.feed(frame(b"x"))
+    quiet.feed(b"")
+    hostile.feed(b"GET / HTTP/1.1")
+    await make_connection(quiet).serve()
+    assert caplog.messages == [f"connection from {quiet.peer}"]
+    await make_connection(hostile).serve()
+    assert len(caplog.messages) == 3
+    assert "closed: a frame of" in caplog.messages[-1]

@@ -15,7 +15,7 @@ class FakeConnection:
         self.last_progress = trio.current_time()
         self.closed = False
 
-    def close(self) -> None:
+    def close(self, reason: str) -> None:
         self.closed = True
 
 

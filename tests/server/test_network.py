@@ -184,13 +184,16 @@ class FailingListener:
 async def test_running_out_of_descriptors_is_logged_and_tried_again(
     autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The broker goes on accepting when descriptors are free again; a peer that left is passed over."""
+    """The broker goes on accepting when descriptors are free again; a peer that left is passed over.
+
+    What is wrong is said, but not with each attempt.
+    """
     listener = FailingListener(errno.EMFILE, errno.ECONNABORTED, errno.ENFILE)
     with pytest.raises(KeyboardInterrupt):
         await accept_forever(listener, lambda stream: None)  # type: ignore[arg-type]
 
     assert listener.errors == []
-    assert caplog.text.count("trying again") == 2
+    assert caplog.text.count("trying again") == 1
 
 
 async def test_an_accept_error_that_nobody_expects_is_loud(autojump_clock: trio.testing.MockClock) -> None:
@@ -199,3 +202,24 @@ async def test_an_accept_error_that_nobody_expects_is_loud(autojump_clock: trio.
         await accept_forever(FailingListener(errno.EBADF), lambda stream: None)  # type: ignore[arg-type]
 
     assert caught.value.errno == errno.EBADF
+
+
+async def test_a_peer_that_left_before_it_was_served_is_passed_over(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Whatever its socket says then, it is closed, and the next one is accepted."""
+    gone, other = socket.socket(), socket.socketpair()
+
+    accepted = [gone, other[0]]
+
+    class Listener:
+        def accept(self) -> tuple[socket.socket, object]:
+            if accepted:
+                return accepted.pop(0), None
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await accept_forever(Listener(), lambda stream: None)  # type: ignore[arg-type]
+
+    assert (gone.fileno(), other[0].fileno()) == (-1, -1)
+    other[1].close()
