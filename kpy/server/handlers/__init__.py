@@ -50,6 +50,8 @@ MODULES = (
     "offset_fetch",
     "offset_for_leader_epoch",
     "produce",
+    "sasl_authenticate",
+    "sasl_handshake",
     "sync_group",
     "unregister_broker",
     "update_features",

@@ -1,4 +1,4 @@
-"""Golden bytes of the APIs by which brokers, their directories and the features of a cluster are administered."""
+"""Golden bytes of the APIs by which brokers, directories and features are administered, and of authentication."""
 
 from kpy.protocol.messages.alter_replica_log_dirs import (
     AlterReplicaLogDir,
@@ -16,6 +16,8 @@ from kpy.protocol.messages.describe_producers import (
     TopicRequest,
     TopicResponse,
 )
+from kpy.protocol.messages.sasl_authenticate import SaslAuthenticateRequest, SaslAuthenticateResponse
+from kpy.protocol.messages.sasl_handshake import SaslHandshakeRequest, SaslHandshakeResponse
 from kpy.protocol.messages.unregister_broker import UnregisterBrokerRequest, UnregisterBrokerResponse
 from kpy.protocol.messages.update_features import (
     FeatureUpdateKey,
@@ -198,6 +200,42 @@ GOLDEN = [
         00 66           | error_code: BROKER_ID_NOT_REGISTERED
         00              | error_message: null
         00              | no tagged fields
+        """,
+    ),
+    Golden(
+        SaslHandshakeRequest(mechanism="PLAIN"),
+        1,
+        """
+        00 05 50 4c 41 49 4e        | mechanism: "PLAIN"
+        """,
+    ),
+    Golden(
+        SaslHandshakeResponse(error_code=33, mechanisms=["A", "BC"]),
+        0,
+        """
+        00 21           | error_code: UNSUPPORTED_SASL_MECHANISM
+        00 00 00 02     | mechanisms: 2
+        00 01 41        |   "A"
+        00 02 42 43     |   "BC"
+        """,
+    ),
+    Golden(
+        SaslAuthenticateRequest(auth_bytes=b"me"),
+        1,
+        """
+        00 00 00 02     | auth_bytes: 2
+        6d 65
+        """,
+    ),
+    Golden(
+        SaslAuthenticateResponse(error_code=34, error_message=None, auth_bytes=b"x", session_lifetime_ms=258),
+        2,
+        """
+        00 22                       | error_code: ILLEGAL_SASL_STATE
+        00                          | error_message: null
+        02 78                       | auth_bytes: 1
+        00 00 00 00 00 00 01 02     | session_lifetime_ms
+        00                          | no tagged fields
         """,
     ),
 ]
