@@ -33,6 +33,7 @@ from kpy.protocol.messages.offset_fetch import (
     OffsetFetchResponsePartitions,
     OffsetFetchResponseTopics,
 )
+from kpy.protocol.records import int64
 from kpy.state_machine import Record, Timer
 
 TOPIC_IDS_SINCE = 10
@@ -65,7 +66,7 @@ def commit(
     response = OffsetCommitResponse(topics=[])
     no_topic = ErrorCode.UNKNOWN_TOPIC_ID if version >= TOPIC_IDS_SINCE else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     retention_ms = request.retention_time_ms
-    expires_ms = -1 if retention_ms == BROKER_RETENTION else now_ms + retention_ms
+    expires_ms = -1 if retention_ms == BROKER_RETENTION else int64(now_ms + retention_ms)
     for asked in request.topics:
         topic = _find(topics, asked.name, asked.topic_id, version)
         answered: list[OffsetCommitResponsePartition] = []

@@ -3,6 +3,7 @@
 import pytest
 
 from kpy.groups.records import group_record, offset_record
+from kpy.protocol.errors import ErrorCode
 from tests.groups.group_context import GroupContext, subscription
 
 RETENTION_MS = 60 * 60 * 1000
@@ -115,3 +116,10 @@ def test_an_empty_group_without_offsets_goes_at_once(groups: GroupContext) -> No
     assert groups.advance(CHECK_MS) == [group_record("g", None)]
     (b,) = groups.stable("b")
     assert b.generation == 1
+
+
+def test_an_end_beyond_all_time_is_in_the_past(groups: GroupContext) -> None:
+    """The sum of now and the retention is one of Java's long integers, as in Kafka: the offset expires at once."""
+    assert groups.commit("g", ("t", 0, 5), version=4, retention_ms=2**63 - 2) == [ErrorCode.NONE]
+    groups.advance(CHECK_MS)
+    assert groups.committed("g") == {}
