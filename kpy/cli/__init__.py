@@ -25,10 +25,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     try:
+        if options.command == "decode":
+            from kpy.cli.decode import decode  # noqa: PLC0415 - as below
+
+            return decode(options)
         from kpy.cli.serve import serve  # noqa: PLC0415 - the broker is imported only to be run
 
         return serve(options)
-    except KeyboardInterrupt:  # before the broker runs; then it is a signal to stop
+    except KeyboardInterrupt:  # of a broker only before it runs; then it is a signal to stop
         return 130
 
 
@@ -67,7 +71,30 @@ def _parser() -> argparse.ArgumentParser:
         default="info",
         help="what to log on stderr: debug is every request, info every connection (info)",
     )
+    _add_decode(commands)
     return parser
+
+
+def _add_decode(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    decode = commands.add_parser(
+        "decode",
+        help="explain a recorded conversation",
+        description="Print each request and its reply as a JSON object on a line. FILE is a capture (pcap or pcapng), a"
+        " file of frames as they are on the wire, or a hex dump of either. Secrets are not shown.",
+        allow_abbrev=False,
+    )
+    decode.add_argument("file", metavar="FILE", help="the file; - is standard input")
+    decode.add_argument(
+        "--port",
+        dest="ports",
+        type=_port,
+        action="append",
+        help="the port of a broker in a capture; repeatable (9092)",
+    )
+    decode.add_argument(
+        "--format", choices=("auto", "hex", "frames", "pcap"), default="auto", help="what FILE is, if not seen (auto)"
+    )
+    decode.add_argument("--pretty", action="store_true", help="a field on a line")
 
 
 def _port(text: str) -> int:

@@ -1,0 +1,357 @@
+"""The two byte streams of one connection to requests with their replies.
+
+`Matcher` pairs them by correlation id, whichever of the two is seen first. `Conversation` divides the streams into
+frames for it. A side that does not begin at a frame, because the capture began later or has a hole, is searched: for
+a request that decodes wholly, and on the broker's side for a reply that decodes wholly as the reply to a request that
+has none yet. What is skipped on the way is reported, and not shown, since it may be the rest of a secret.
+"""
+
+import re
+from collections import deque
+from collections.abc import Iterator
+from itertools import islice
+from typing import Final, NamedTuple
+
+from kpy.inspect.exchange import (
+    FRAME_BYTES_MAX,
+    SIZE_BYTES,
+    Exchange,
+    Frame,
+    Head,
+    Item,
+    Problem,
+    explains_request,
+    explains_response,
+    has_no_reply,
+    read_head,
+)
+from kpy.inspect.tcp import Chunk, Lost
+from kpy.protocol.api_keys import ApiKey
+from kpy.protocol.errors import DecodeError
+
+CLIENT: Final = "client"
+BROKER: Final = "broker"
+
+WAITING_MAX: Final = 4096
+"""Requests of a connection without a reply, and replies without a request."""
+SEARCHED_BYTES_MAX: Final = 256 * 1024
+"""What is kept of a stream in which no frame has been found."""
+SEARCHED_FOR_MAX: Final = 64
+"""Replies that are searched for at a time."""
+
+NO_REPLY: Final = "acks=0: no reply is sent"
+NO_REPLY_CAPTURED: Final = "no reply was captured"
+
+# A size up to 117 MB, an API key, a version, a correlation id, and a client id that is null or of up to 511 bytes.
+_LOOKS_LIKE_REQUEST = re.compile(
+    rb"(?=[\x00-\x06].{3}\x00[\x00-\x7f]\x00[\x00-\x1f].{4}(?:\xff\xff|[\x00\x01].))", re.DOTALL
+)
+_REQUEST_START_BYTES = 14
+_HEAD_BYTES_LOOKED_AT = 1024
+_TLS_RECORD = re.compile(rb"[\x14-\x17]\x03[\x00-\x04]")
+
+
+class _Waiting(NamedTuple):
+    frame: Frame
+    head: Head | None
+
+
+class Matcher:
+    """Pairs the requests and replies of one connection."""
+
+    def __init__(self, connection: str | None = None) -> None:
+        self._connection = connection
+        self._waiting: dict[int, deque[_Waiting]] = {}
+        self._tokens: deque[_Waiting] = deque()
+        self._early: dict[int, deque[Frame]] = {}
+        self._in_tokens = False  # after SaslHandshake version 0 come frames without headers
+        self.buffered_bytes = 0
+
+    def waiting_heads(self) -> Iterator[Head]:
+        """Requests without a reply, the oldest first."""
+        return (queue[0].head for queue in self._waiting.values() if queue[0].head is not None)
+
+    def awaits_token(self) -> bool:
+        return bool(self._tokens)
+
+    def expects(self, frame: Frame) -> Head | None:
+        """The request that the frame may be a reply to."""
+        queue = self._waiting.get(frame.correlation_id) if frame.correlation_id is not None else None
+        return queue[0].head if queue else None
+
+    def request(self, frame: Frame) -> Iterator[Item]:
+        """A frame from the client."""
+        try:
+            head = read_head(frame.data)
+            if frame.lost_bytes and frame.lost_at < (head.body or _REQUEST_START_BYTES):
+                raise DecodeError("its header is not in the capture")
+            if self._in_tokens and head.body is None:
+                raise DecodeError("no such version")
+        except DecodeError as error:
+            if self._in_tokens:
+                self._tokens.append(_Waiting(frame, None))
+            else:
+                yield self._problem(f"not a request: {error}", CLIENT, frame, frame.data)
+            return
+        if head.api == ApiKey.SASL_HANDSHAKE and head.version == 0:
+            self._in_tokens = True
+        if has_no_reply(head, frame):
+            yield Exchange(self._connection, frame, head, note=NO_REPLY)
+            return
+        if early := self._early.get(head.correlation_id):
+            response = early.popleft()
+            self.buffered_bytes -= len(response.data)
+            if not early:
+                del self._early[head.correlation_id]
+            yield Exchange(self._connection, frame, head, response)
+            return
+        self._waiting.setdefault(head.correlation_id, deque()).append(_Waiting(frame, head))
+        self.buffered_bytes += len(frame.data)
+        if sum(map(len, self._waiting.values())) > WAITING_MAX:
+            yield self._without_reply(next(iter(self._waiting)))
+
+    def response(self, frame: Frame) -> Iterator[Item]:
+        """A frame from the broker."""
+        number = frame.correlation_id
+        if frame.lost_bytes and frame.lost_at < SIZE_BYTES:
+            yield self._problem("a reply whose header is not in the capture", BROKER, frame)
+        elif number is not None and number in self._waiting:
+            request = self._take(number)
+            yield Exchange(self._connection, request.frame, request.head, frame)
+        elif self._tokens:
+            request = self._tokens.popleft()
+            yield Exchange(self._connection, request.frame, None, frame)
+        elif number is None or len(self._early) >= WAITING_MAX:
+            yield self._unasked(frame)
+        else:
+            self._early.setdefault(number, deque()).append(frame)
+            self.buffered_bytes += len(frame.data)
+
+    def end(self) -> Iterator[Item]:
+        """What is left: requests without replies, and the other way round."""
+        while self._waiting:
+            yield self._without_reply(next(iter(self._waiting)))
+        for token in self._tokens:
+            yield Exchange(self._connection, token.frame, None, note=NO_REPLY_CAPTURED)
+        for queue in self._early.values():
+            for frame in queue:
+                yield self._unasked(frame)
+        self._early.clear()
+        self._tokens.clear()
+        self.buffered_bytes = 0
+
+    def _take(self, number: int) -> _Waiting:
+        queue = self._waiting[number]
+        request = queue.popleft()
+        if not queue:
+            del self._waiting[number]
+        self.buffered_bytes -= len(request.frame.data)
+        return request
+
+    def _without_reply(self, number: int) -> Exchange:
+        request = self._take(number)
+        return Exchange(self._connection, request.frame, request.head, note=NO_REPLY_CAPTURED)
+
+    def _unasked(self, frame: Frame) -> Problem:
+        reply = f"a reply of {len(frame.data)} bytes with correlation id {frame.correlation_id}"
+        return self._problem(f"{reply}: its request was not captured, so it may be secret", BROKER, frame)
+
+    def _problem(self, reason: str, side: str, frame: Frame, data: bytes = b"") -> Problem:
+        return Problem(reason, self._connection, side, frame.position, frame.time_ns, data)
+
+
+class Stream:
+    """One side's bytes. `position` is that of the first byte in `buffer`; in step means that a frame begins there."""
+
+    def __init__(self, *, in_step: bool) -> None:
+        self.buffer = bytearray()
+        self.position = 0
+        self.in_step = in_step
+        self.skipped = 0
+        self.skipped_from = 0
+        self.time_ns: int | None = None
+        self._lost_at = 0
+        self._lost_bytes = 0
+
+    def frames(self) -> Iterator[Frame]:
+        """The frames that are whole. Ends out of step where there can be no frame."""
+        while self.in_step and (size := self.next_size()) is not None:
+            if not 0 <= size <= FRAME_BYTES_MAX:
+                self.in_step = False
+                return
+            end = SIZE_BYTES + size
+            if len(self.buffer) < end:
+                return
+            frame = Frame(
+                bytes(self.buffer[SIZE_BYTES:end]),
+                self.position + SIZE_BYTES,
+                self.time_ns,
+                self._lost_bytes,
+                self._lost_at,
+            )
+            self._lost_bytes = self._lost_at = 0
+            self._drop(end)
+            yield frame
+
+    def next_size(self) -> int | None:
+        """What the next frame says its size is, if that is there."""
+        if len(self.buffer) < SIZE_BYTES:
+            return None
+        return int.from_bytes(self.buffer[:SIZE_BYTES], "big", signed=True)
+
+    def lose(self, count: int) -> bool:
+        """The next bytes are not there. False if a frame may begin among them: the stream is out of step then."""
+        size = self.next_size() if self.in_step else None
+        if size is not None and len(self.buffer) + count <= SIZE_BYTES + size <= SIZE_BYTES + FRAME_BYTES_MAX:
+            if not self._lost_bytes:
+                self._lost_at = len(self.buffer) - SIZE_BYTES
+            self._lost_bytes += count
+            self.buffer += bytes(count)
+            return True
+        self.skip(len(self.buffer))
+        self.position += count
+        self._lost_bytes = self._lost_at = 0
+        self.in_step = False
+        return False
+
+    def skip(self, count: int) -> None:
+        """These bytes belong to no frame."""
+        if not self.skipped:
+            self.skipped_from = self.position
+        self.skipped += count
+        self._drop(count)
+
+    def _drop(self, count: int) -> None:
+        del self.buffer[:count]
+        self.position += count
+
+
+class Conversation:
+    """One connection. What it yields is complete: a request comes out when its reply has come in."""
+
+    def __init__(self, connection: str) -> None:
+        self._connection = connection
+        self._matcher = Matcher(connection)
+        self._streams = {CLIENT: Stream(in_step=False), BROKER: Stream(in_step=False)}
+
+    @property
+    def buffered_bytes(self) -> int:
+        return self._matcher.buffered_bytes + sum(len(stream.buffer) for stream in self._streams.values())
+
+    def begins(self, side: str) -> None:
+        """The first byte from that side is the first that was ever sent."""
+        self._streams[side].in_step = True
+
+    def receive(self, side: str, what: Chunk | Lost) -> Iterator[Item]:
+        """The next bytes from one side, or how many are missing."""
+        stream = self._streams[side]
+        if isinstance(what, Lost):
+            position = stream.position + len(stream.buffer)
+            was_in_step = stream.in_step
+            if not stream.lose(what.size_bytes) or not was_in_step:
+                yield Problem(f"{what.size_bytes} bytes are not in the capture", self._connection, side, position)
+            return
+        stream.buffer += what.data
+        stream.time_ns = what.time_ns
+        yield from self._advance(side)
+        if side == CLIENT and self._streams[BROKER].buffer:
+            yield from self._advance(BROKER)
+
+    def end(self) -> Iterator[Item]:
+        """Nothing more comes."""
+        for side, stream in self._streams.items():
+            yield from self._advance(side, at_end=True)
+            stream.skip(0 if stream.in_step else len(stream.buffer))
+            yield from self._skipped(side)
+            if stream.buffer:
+                size = stream.next_size()
+                reason = f"a frame of {size} bytes, of which {len(stream.buffer) - SIZE_BYTES} were captured"
+                if size is None:
+                    reason = f"a frame, of whose size {len(stream.buffer)} bytes were captured"
+                yield Problem(reason, self._connection, side, stream.position, stream.time_ns)
+        yield from self._matcher.end()
+
+    def _advance(self, side: str, *, at_end: bool = False) -> Iterator[Item]:
+        stream = self._streams[side]
+        take = self._matcher.request if side == CLIENT else self._matcher.response
+        while stream.in_step or self._search(side, stream, at_end):
+            yield from self._skipped(side)
+            for frame in stream.frames():
+                yield from take(frame)
+            if stream.in_step:
+                return
+            yield self._out_of_step(side, stream)
+
+    def _search(self, side: str, stream: Stream, at_end: bool) -> bool:
+        """Whether a frame is found; the stream is in step then. What cannot belong to one is skipped, so that little
+        is kept and searched again.
+        """
+        if side == CLIENT:
+            start, is_whole = find_request(stream.buffer, at_end=at_end)
+            stream.in_step = is_whole
+            stream.skip(max(0, len(stream.buffer) - _REQUEST_START_BYTES) if start is None else start)
+            return is_whole
+        start = find_response(stream.buffer, self._matcher.waiting_heads())
+        if start is not None:
+            stream.in_step = True
+            stream.skip(start)
+            return True
+        if len(stream.buffer) > SEARCHED_BYTES_MAX:
+            stream.skip(len(stream.buffer) - SEARCHED_BYTES_MAX // 2)
+        return False
+
+    def _out_of_step(self, side: str, stream: Stream) -> Problem:
+        start = bytes(stream.buffer[:SIZE_BYTES])
+        if _TLS_RECORD.match(start):
+            reason = "this is TLS: what is encrypted cannot be decoded"
+        else:
+            reason = f"there is no frame here: its size would be {stream.next_size()}"
+        stream.skip(1)
+        return Problem(reason, self._connection, side, stream.position - 1, stream.time_ns, start)
+
+    def _skipped(self, side: str) -> Iterator[Problem]:
+        stream = self._streams[side]
+        if stream.skipped:
+            reason = f"{stream.skipped} bytes skipped, up to where a frame was found again"
+            if not stream.in_step:
+                reason = f"{stream.skipped} bytes skipped: no frame was found in them"
+            yield Problem(reason, self._connection, side, stream.skipped_from, stream.time_ns)
+            stream.skipped = 0
+
+
+def find_request(buffer: bytearray, *, at_end: bool) -> tuple[int | None, bool]:
+    """Where a request begins that decodes, and True; or where one may begin, more of which must come, and False."""
+    for match in _LOOKS_LIKE_REQUEST.finditer(buffer):
+        start = match.start()
+        size = int.from_bytes(buffer[start : start + SIZE_BYTES], "big")
+        end = start + SIZE_BYTES + size
+        if size > FRAME_BYTES_MAX:
+            continue
+        if end <= len(buffer):
+            if explains_request(bytes(buffer[start + SIZE_BYTES : end])):
+                return start, True
+        elif not at_end and _may_begin_request(bytes(buffer[start + SIZE_BYTES : start + _HEAD_BYTES_LOOKED_AT])):
+            return start, False
+    return None, False
+
+
+def find_response(buffer: bytearray, heads: Iterator[Head]) -> int | None:
+    """Where the first frame begins that is a reply to one of these requests."""
+    first: int | None = None
+    for head in islice(heads, SEARCHED_FOR_MAX):
+        wanted = head.correlation_id.to_bytes(4, "big", signed=True)
+        at = buffer.find(wanted, SIZE_BYTES)
+        while at >= 0 and (first is None or at - SIZE_BYTES < first):
+            end = at + int.from_bytes(buffer[at - SIZE_BYTES : at], "big")
+            if at < end <= len(buffer) and explains_response(head, bytes(buffer[at:end])):
+                first = at - SIZE_BYTES
+            at = buffer.find(wanted, at + 1)
+    return first
+
+
+def _may_begin_request(data: bytes) -> bool:
+    """Whether the start of a request, which is not there wholly, could be one."""
+    try:
+        return read_head(data).body is not None
+    except DecodeError:
+        return False
