@@ -1,4 +1,4 @@
-"""A disk that refuses what a test wants refused."""
+"""A disk that refuses what a test wants refused, in the middle if it wants that."""
 
 import errno
 import os
@@ -11,19 +11,26 @@ from kpy.protocol.crc import Buffer
 from kpy.storage.files import DiskFile, DiskFiles
 
 Refuses = Callable[[str, str], bool]
-"""Of an operation (open, append, read, sync, replace, rename) and the path that it is for."""
+"""Of an operation and the path that it is for."""
+
+CHANGES = {"append", "replace", "create", "rename", "remove", "remove_directory", "make_directory", "truncate"}
+"""The operations that change what is on the disk; the others are open, read and sync."""
 
 
 class Disk:
-    """What is refused now, and with which error; nothing at first."""
+    """What is refused now, and with which error; nothing at first. `tears`: half of what is refused is done."""
 
     def __init__(self) -> None:
         self.refuses: Refuses = lambda operation, path: False
         self.error = errno.ENOSPC
+        self.tears = False
 
     def check(self, operation: str, path: str) -> None:
         if self.refuses(operation, path):
-            raise OSError(self.error, os.strerror(self.error))
+            raise self.failure()
+
+    def failure(self) -> OSError:
+        return OSError(self.error, os.strerror(self.error))
 
 
 def refuse_writing(operation: str, path: str) -> bool:
@@ -31,44 +38,83 @@ def refuse_writing(operation: str, path: str) -> bool:
     return operation in {"append", "replace"}
 
 
+class FailingFile(DiskFile):
+    """A file on such a disk."""
+
+    __slots__ = ("disk",)
+
+    disk: Disk
+
+    def append(self, data: Buffer) -> None:
+        if self.disk.refuses("append", self.path):
+            if self.disk.tears:
+                os.pwrite(self.fileno(), memoryview(data)[: len(data) // 2], self.size)
+            raise self.disk.failure()
+        super().append(data)
+
+    def read_at(self, position: int, size: int) -> bytes:
+        self.disk.check("read", self.path)
+        return super().read_at(position, size)
+
+    def truncate(self, size: int) -> None:
+        self.disk.check("truncate", self.path)
+        super().truncate(size)
+
+    def sync(self) -> None:
+        self.disk.check("sync", self.path)
+        super().sync()
+
+
+class FailingFiles(DiskFiles):
+    """The files of such a disk."""
+
+    __slots__ = ()
+
+    disk: Disk
+
+    def open(self, path: str) -> DiskFile:
+        full_path = Path(self.location) / path
+        self.disk.check("open" if full_path.exists() else "create", path)
+        file = FailingFile(str(full_path))
+        file.disk = self.disk
+        return file
+
+    def replace(self, path: str, data: bytes, *, sync: bool = True) -> None:
+        if self.disk.refuses("replace", path):
+            if self.disk.tears:
+                (Path(self.location) / f"{path}.tmp").write_bytes(data[: len(data) // 2])
+            raise self.disk.failure()
+        super().replace(path, data, sync=False)
+
+    def make_directory(self, path: str) -> None:
+        self.disk.check("make_directory", path)
+        super().make_directory(path)
+
+    def rename(self, path: str, target: str) -> None:
+        self.disk.check("rename", path)
+        super().rename(path, target)
+
+    def remove(self, path: str) -> None:
+        self.disk.check("remove", path)
+        super().remove(path)
+
+    def remove_directory(self, path: str) -> None:
+        if self.disk.refuses("remove_directory", path):
+            if self.disk.tears:
+                files = sorted((Path(self.location) / path).iterdir())
+                for file in files[: len(files) // 2]:
+                    file.unlink()
+            raise self.disk.failure()
+        super().remove_directory(path)
+
+    def sync_directory(self, path: str = "") -> None:
+        self.disk.check("sync", path)
+
+
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     """The disk that brokers of this test write to."""
     made = Disk()
-
-    class File(DiskFile):
-        __slots__ = ()
-
-        def append(self, data: Buffer) -> None:
-            made.check("append", self.path)
-            super().append(data)
-
-        def read_at(self, position: int, size: int) -> bytes:
-            made.check("read", self.path)
-            return super().read_at(position, size)
-
-        def sync(self) -> None:
-            made.check("sync", self.path)
-            super().sync()
-
-    class Files(DiskFiles):
-        __slots__ = ()
-
-        def open(self, path: str) -> DiskFile:
-            made.check("open", path)
-            return File(str(Path(self.location) / path))
-
-        def replace(self, path: str, data: bytes, *, sync: bool = True) -> None:
-            made.check("replace", path)
-            super().replace(path, data, sync=sync)
-
-        def rename(self, path: str, target: str) -> None:
-            made.check("rename", path)
-            super().rename(path, target)
-
-        def sync_directory(self, path: str = "") -> None:
-            made.check("sync", path)
-            super().sync_directory(path)
-
-    monkeypatch.setattr("kpy.server.data_directory.DiskFiles", Files)
+    monkeypatch.setattr(FailingFiles, "disk", made, raising=False)
+    monkeypatch.setattr("kpy.server.data_directory.DiskFiles", FailingFiles)
     return made

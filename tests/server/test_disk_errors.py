@@ -71,7 +71,7 @@ async def produced(client: Client, request: ProduceRequest) -> list[int]:
     return [data.error_code for topic in response.responses for data in topic.partition_responses]
 
 
-@pytest.mark.parametrize("operation", ["append", "open", "replace"])
+@pytest.mark.parametrize("operation", ["append", "create", "replace"])
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO, errno.EMFILE])
 async def test_produce_to_a_partition_that_cannot_be_written(
     serving: Serving, disk: Disk, operation: str, error: int
@@ -98,7 +98,7 @@ async def test_a_batch_that_cannot_be_flushed(serving: Serving, disk: Disk) -> N
 async def test_fetch_from_a_partition_that_cannot_be_opened(serving: Serving, disk: Disk) -> None:
     """The fetch is answered at once, with the error for that partition."""
     client = await serving.connect()
-    refuse(disk, "open", error=errno.EMFILE)
+    refuse(disk, "create", error=errno.EMFILE)
     response = await client.ask(fetch_request("bad", max_wait_ms=60_000), 12, FetchResponse)
     assert response.responses[0].partitions[0].error_code == STORAGE_ERROR
 
@@ -158,7 +158,7 @@ async def test_the_controller_cannot_write(serving: Serving, disk: Disk) -> None
     assert created.topics[0].error_code == 0
 
 
-@pytest.mark.parametrize("operation", ["append", "open"])
+@pytest.mark.parametrize("operation", ["append", "create"])
 async def test_a_group_cannot_write(serving: Serving, disk: Disk, operation: str) -> None:
     """A commit that cannot be stored is refused so that clients try again; then it works."""
     client = await serving.connect()

@@ -117,9 +117,9 @@ async def values(client: Client, topic: str, offset: int = 0) -> list[bytes | No
     assert not data.error_code
     found, records = [], bytes(data.records or b"")
     while records:
-        read = RecordBatch(records)
-        found += [record.value for record in read]
-        records = records[read.header.size_bytes :]
+        size = int.from_bytes(records[8:12], "big") + 12
+        found += [record.value for record in RecordBatch(records[:size])]
+        records = records[size:]
     return found
 
 
