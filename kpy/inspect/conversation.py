@@ -33,7 +33,10 @@ CLIENT: Final = "client"
 BROKER: Final = "broker"
 
 WAITING_MAX: Final = 4096
-"""Requests of a connection without a reply, and replies without a request."""
+"""Requests of a connection without a reply, and replies without a request, together."""
+WAITING_BYTES_MAX: Final = 128 * 1024 * 1024
+"""What they may hold. Beyond either limit the oldest is taken for one whose reply was not captured."""
+FRAME_OVERHEAD_BYTES: Final = 256
 SEARCHED_BYTES_MAX: Final = 256 * 1024
 """What is kept of a stream in which no frame has been found."""
 SEARCHED_FOR_MAX: Final = 64
@@ -64,6 +67,7 @@ class Matcher:
         self._waiting: dict[int, deque[_Waiting]] = {}
         self._tokens: deque[_Waiting] = deque()
         self._early: dict[int, deque[Frame]] = {}
+        self._count = 0
         self._in_tokens = False  # after SaslHandshake version 0 come frames without headers
         self.buffered_bytes = 0
 
@@ -89,7 +93,8 @@ class Matcher:
                 raise DecodeError("no such version")
         except DecodeError as error:
             if self._in_tokens:
-                self._tokens.append(_Waiting(frame, None))
+                self._tokens.append(_Waiting(self._keep(frame), None))
+                yield from self._make_room()
             else:
                 yield self._problem(f"not a request: {error}", CLIENT, frame, frame.data)
             return
@@ -98,17 +103,11 @@ class Matcher:
         if has_no_reply(head, frame):
             yield Exchange(self._connection, frame, head, note=NO_REPLY)
             return
-        if early := self._early.get(head.correlation_id):
-            response = early.popleft()
-            self.buffered_bytes -= len(response.data)
-            if not early:
-                del self._early[head.correlation_id]
-            yield Exchange(self._connection, frame, head, response)
+        if head.correlation_id in self._early:
+            yield Exchange(self._connection, frame, head, self._take_early(head.correlation_id))
             return
-        self._waiting.setdefault(head.correlation_id, deque()).append(_Waiting(frame, head))
-        self.buffered_bytes += len(frame.data)
-        if sum(map(len, self._waiting.values())) > WAITING_MAX:
-            yield self._without_reply(next(iter(self._waiting)))
+        self._waiting.setdefault(head.correlation_id, deque()).append(_Waiting(self._keep(frame), head))
+        yield from self._make_room()
 
     def response(self, frame: Frame) -> Iterator[Item]:
         """A frame from the broker."""
@@ -119,38 +118,57 @@ class Matcher:
             request = self._take(number)
             yield Exchange(self._connection, request.frame, request.head, frame)
         elif self._tokens:
-            request = self._tokens.popleft()
-            yield Exchange(self._connection, request.frame, None, frame)
-        elif number is None or len(self._early) >= WAITING_MAX:
+            yield Exchange(self._connection, self._take_token(), None, frame)
+        elif number is None:
             yield self._unasked(frame)
         else:
-            self._early.setdefault(number, deque()).append(frame)
-            self.buffered_bytes += len(frame.data)
+            self._early.setdefault(number, deque()).append(self._keep(frame))
+            yield from self._make_room()
 
     def end(self) -> Iterator[Item]:
         """What is left: requests without replies, and the other way round."""
-        while self._waiting:
-            yield self._without_reply(next(iter(self._waiting)))
-        for token in self._tokens:
-            yield Exchange(self._connection, token.frame, None, note=NO_REPLY_CAPTURED)
-        for queue in self._early.values():
-            for frame in queue:
-                yield self._unasked(frame)
-        self._early.clear()
-        self._tokens.clear()
-        self.buffered_bytes = 0
+        while self._count:
+            yield self._give_up_oldest()
+
+    def _make_room(self) -> Iterator[Item]:
+        while self._count > WAITING_MAX or self.buffered_bytes > WAITING_BYTES_MAX:
+            yield self._give_up_oldest()
+
+    def _give_up_oldest(self) -> Item:
+        if self._waiting:
+            request = self._take(next(iter(self._waiting)))
+            return Exchange(self._connection, request.frame, request.head, note=NO_REPLY_CAPTURED)
+        if self._tokens:
+            return Exchange(self._connection, self._take_token(), None, note=NO_REPLY_CAPTURED)
+        return self._unasked(self._take_early(next(iter(self._early))))
+
+    def _keep(self, frame: Frame) -> Frame:
+        self._count += 1
+        self.buffered_bytes += len(frame.data) + FRAME_OVERHEAD_BYTES
+        return frame
+
+    def _release(self, frame: Frame) -> Frame:
+        self._count -= 1
+        self.buffered_bytes -= len(frame.data) + FRAME_OVERHEAD_BYTES
+        return frame
 
     def _take(self, number: int) -> _Waiting:
         queue = self._waiting[number]
         request = queue.popleft()
         if not queue:
             del self._waiting[number]
-        self.buffered_bytes -= len(request.frame.data)
+        self._release(request.frame)
         return request
 
-    def _without_reply(self, number: int) -> Exchange:
-        request = self._take(number)
-        return Exchange(self._connection, request.frame, request.head, note=NO_REPLY_CAPTURED)
+    def _take_token(self) -> Frame:
+        return self._release(self._tokens.popleft().frame)
+
+    def _take_early(self, number: int) -> Frame:
+        queue = self._early[number]
+        frame = queue.popleft()
+        if not queue:
+            del self._early[number]
+        return self._release(frame)
 
     def _unasked(self, frame: Frame) -> Problem:
         reply = f"a reply of {len(frame.data)} bytes with correlation id {frame.correlation_id}"

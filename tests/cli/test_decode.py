@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from kpy.protocol.messages.heartbeat import HeartbeatRequest
 from tests.inspect.packet_builder import conversation, pcap, pcapng, request_frame
 from tests.inspect.samples import TURNS
 
+README = Path(__file__).parent.parent.parent / "README.md"
 FRAMES = b"".join(request + response for request, response in TURNS)
 CAPTURE = pcap(conversation(TURNS))
 
@@ -45,6 +47,17 @@ def test_what_it_reads(data: bytes, tmp_path: Path, capsys: Captured) -> None:
 def test_a_named_format(data: bytes, kind: str, tmp_path: Path, capsys: Captured) -> None:
     """--format is taken at its word."""
     assert run(tmp_path / "file", data, capsys, "--format", kind)[0] == 0
+
+
+def test_readme(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    """What README shows is what is printed."""
+    blocks = re.findall(r"^```(sh|json)\n(.*?)^```$", README.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    (_, command), (_, output) = blocks
+    _, dump, _ = re.split(r"<<END\n|END\n", command)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(dump.encode())))
+
+    assert main(["decode", "--pretty", "-"]) == 0
+    assert capsys.readouterr().out == output
 
 
 def test_standard_input() -> None:

@@ -1,7 +1,7 @@
 """Captures made by hand: messages -> frames, bytes -> segments -> packets of every link type -> files."""
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from io import BytesIO
 from ipaddress import ip_address
 from typing import Any
@@ -21,7 +21,7 @@ CLIENT_START, BROKER_START = 1000, 4_294_967_000  # the broker's numbers wrap ar
 SECOND = 10**9
 
 ETHERNET, NULL, LOOP, RAW, COOKED, COOKED_2 = 1, 0, 108, 101, 113, 276
-LINK_HEADERS = {
+LINK_HEADERS: dict[int, Callable[[int], bytes]] = {
     ETHERNET: lambda v: bytes(12) + ether_type(v),
     NULL: lambda v: struct.pack("<I", 2 if v == 4 else 30),
     LOOP: lambda v: struct.pack(">I", 2 if v == 4 else 24),
