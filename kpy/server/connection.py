@@ -89,6 +89,10 @@ class Connection:
         logger.info("connection from %s closed: %s", self.peer, reason)
         self._scope.cancel()
 
+    def is_abandoned(self) -> bool:
+        """Whether nobody is there any more to take the answer of a parked request."""
+        return self._stream.has_ended()
+
     def finish(self) -> None:
         """End the connection once the requests that have arrived are answered."""
         self._stream.end_receiving()

@@ -84,13 +84,13 @@ class Connections:
             max_idle_seconds = self._config().connections_max_idle_ms / 1000
             next_check = now + max_idle_seconds
             for connection in self._open:
-                if connection.waiting_on_broker:
-                    continue
                 idle_at = connection.last_progress + max_idle_seconds
-                if idle_at <= now:
-                    connection.close("it has made no progress for connections.max.idle.ms")
-                else:
+                if idle_at > now:
                     next_check = min(next_check, idle_at)
+                elif not connection.waiting_on_broker:
+                    connection.close("it has made no progress for connections.max.idle.ms")
+                elif connection.is_abandoned():
+                    connection.close("its peer has left while a request is parked")
             await trio.sleep_until(next_check)
 
     async def finish(self, *, grace_seconds: float) -> None:

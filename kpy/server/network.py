@@ -48,6 +48,9 @@ class ByteStream(Protocol):
     async def receive_into(self, buffer: memoryview) -> int:
         """Wait for bytes and put them in front of `buffer`; 0 when the peer has closed."""
 
+    def has_ended(self) -> bool:
+        """Whether the peer has closed, as far as can be seen without receiving anything."""
+
     def end_receiving(self) -> None:
         """Wait for no more bytes: when those that have arrived are received, the peer counts as having closed."""
 
@@ -75,6 +78,14 @@ class SocketStream:
                 await trio.lowlevel.wait_readable(self._sock)
             except OSError:
                 return 0
+
+    def has_ended(self) -> bool:
+        try:
+            return not self._sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     def end_receiving(self) -> None:
         with suppress(OSError):  # the peer is gone already

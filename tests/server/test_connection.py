@@ -28,6 +28,7 @@ class FakeStream:
         self.peer = peer
         self.sends: list[list[bytes]] = []
         self.closed = False
+        self.gone = False
         self._data = b""
         self._ended = False
         self.reading = trio.Event()
@@ -36,6 +37,9 @@ class FakeStream:
 
     def feed(self, data: bytes) -> None:
         self._send_channel.send_nowait(data)
+
+    def has_ended(self) -> bool:
+        return self.gone
 
     def end_receiving(self) -> None:
         self.feed(b"")
@@ -213,6 +217,25 @@ async def test_an_idle_connection_is_closed_and_a_busy_one_is_not(autojump_clock
             active.feed(frame(b"x"))
             await trio.sleep(0.6)
         assert (silent.closed, dripping.closed, parked.closed, active.closed) == (True, True, False, False)
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_parked_request_that_nobody_waits_for_is_given_up(autojump_clock: MockClock) -> None:
+    """A peer that left is noticed within the idle time, however long its request would be held."""
+    connections = connections_for_test()
+    there, gone = FakeStream(), FakeStream()
+    gone.gone = True
+
+    async def park() -> Reply:
+        await trio.sleep_forever()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(connections.close_idle_forever)
+        for stream in (there, gone):
+            connections.start(nursery, stream, lambda stream: make_connection(stream, lambda *_: park()))
+            stream.feed(frame(b"x"))
+        await trio.sleep(5)
+        assert (there.closed, gone.closed) == (False, True)
         nursery.cancel_scope.cancel()
 
 

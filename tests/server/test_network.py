@@ -98,6 +98,22 @@ async def test_what_has_arrived_is_received_after_the_end_of_receiving(listener:
     await client.aclose()
 
 
+async def test_whether_the_peer_is_there_is_seen_without_receiving(listener: socket.socket) -> None:
+    """Bytes that are there stay there; a peer that has closed, or was reset, has ended."""
+    stream, client = await connect(listener)
+    assert not stream.has_ended()
+    await client.send_all(b"x")
+    assert not stream.has_ended()
+    buffer = bytearray(10)
+    assert await stream.receive_into(memoryview(buffer)) == 1
+    client.socket.shutdown(socket.SHUT_WR)
+    await trio.lowlevel.wait_readable(stream._sock)
+    assert stream.has_ended()
+    stream.close()
+    await client.aclose()
+    assert stream.has_ended()
+
+
 async def test_one_who_waits_for_bytes_learns_of_the_end_of_receiving(listener: socket.socket) -> None:
     """A pending receive gives 0."""
     stream, client = await connect(listener)
