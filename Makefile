@@ -6,6 +6,7 @@
 #   make interop-kpy            real clients on kpy alone    (make interop-kpy ARGS="-k consumer")
 #   make conformance SUITE=DIR  a suite of precise questions on kpy, if you have one (see interop_tests/conformance.py)
 #   make interop-kpy-interpreted   kafka-python on kpy with the reference codec
+#   make soak                   the random tests for long, with seeds and examples of their own (SOAK=4, FROM=1000)
 #   make bench                  kpy and Apache Kafka compared, as a table
 #   make lint, make format      what `make test` begins with; what mends most of it
 #   make docs                   docs/configuration.md from the tables of options, docs/protocol.md from the declarations
@@ -16,8 +17,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ARGS ?=
+SOAK ?= 4
+FROM ?= 1000
 
-.PHONY: serve test lint format interop interop-kpy interop-kpy-memory interop-kpy-interpreted interop-kafka conformance bench docs clean
+.PHONY: serve test lint format interop interop-kpy interop-kpy-memory interop-kpy-interpreted interop-kafka conformance soak bench docs clean
 
 serve: $(VENV)/.serve
 	$(BIN)/kpy serve $(ARGS)
@@ -50,6 +53,10 @@ interop-kafka: $(VENV)/.interop
 
 conformance: $(VENV)/.interop
 	$(BIN)/python -m interop_tests.conformance $(SUITE) $(ARGS)
+
+soak: $(VENV)/.interop
+	KPY_SOAK=$(SOAK) KPY_SOAK_FROM=$(FROM) $(BIN)/pytest -q -n 2 tests/groups tests/storage tests/protocol tests/cluster tests/inspect $(ARGS)
+	KPY_SOAK=$(SOAK) $(BIN)/pytest -q interop_tests/test_restart.py $(ARGS)
 
 bench: $(VENV)/.interop
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -21,6 +21,7 @@ from interop_tests.brokers import Broker
 from interop_tests.eventually import eventually
 from interop_tests.kafka_python_clients import Clients, partitions_of, poll_until, produce, values_of
 from interop_tests.wire import Wire, batch
+from tests.sweeps import examples
 
 OUT_OF_ORDER_SEQUENCE_NUMBER = 45
 
@@ -253,7 +254,7 @@ def test_producer_ids_are_never_given_twice(before: Before) -> None:
 
 def test_producer_ids_over_many_kills(restartable_broker: Broker, request: pytest.FixtureRequest) -> None:
     """Killed again and again right after giving an id, the broker still gives a new one each time."""
-    rounds = 2 if restartable_broker.name == "kafka" else 6
+    rounds = examples(2 if restartable_broker.name == "kafka" else 6)
     given = []
     for _ in range(rounds):
         given += new_producer_ids(restartable_broker, 2)

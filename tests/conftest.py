@@ -1,6 +1,10 @@
-"""What all tests share: property tests draw the same examples in every run, and are judged by their result only."""
+"""What all tests share: property tests draw the same examples in every run but a soak; only their result counts."""
 
 from hypothesis import settings
 
-settings.register_profile("same every time", derandomize=True, deadline=None, database=None, print_blob=False)
-settings.load_profile("same every time")
+from tests.sweeps import SOAK_FACTOR
+
+settings.register_profile(
+    "kpy", derandomize=not SOAK_FACTOR, deadline=None, database=None, print_blob=bool(SOAK_FACTOR)
+)
+settings.load_profile("kpy")

@@ -16,6 +16,7 @@ from kpy.protocol.metadata_records import (
 )
 from kpy.state_machine import NOTHING
 from tests.cluster.controller_context import LOG_DIR, NODE, ControllerContext, changes, more_partitions, topic
+from tests.sweeps import examples
 
 TOPIC, BROKER = ResourceType.TOPIC, ResourceType.BROKER
 
@@ -165,7 +166,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.lists(STEPS, max_size=12))
 def test_loading_gives_what_there_was(steps: list[tuple[str, str, int]]) -> None:
     """Whatever is done, a controller that replays the log has the image of the one that wrote it."""

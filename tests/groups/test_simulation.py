@@ -10,6 +10,7 @@ import pytest
 
 from kpy.protocol.errors import ErrorCode
 from tests.groups.group_context import Answer, Client, GroupContext, subscription
+from tests.sweeps import seeds
 
 STEPS = 600
 A_LONG_TIME_MS = 60 * 60 * 1000
@@ -142,7 +143,7 @@ class Simulation:
             actor.held = actor.client.assign()
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", seeds(12))
 def test_random_groups_never_contradict_themselves(seed: int) -> None:
     """Whatever members do, and whenever brokers restart or fail to append."""
     Simulation(seed).run()

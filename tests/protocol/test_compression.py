@@ -15,6 +15,7 @@ from kpy.protocol.compression import (
     compress,
     decompress,
 )
+from tests.sweeps import examples
 
 CODECS = [Codec.GZIP, Codec.SNAPPY, Codec.LZ4, Codec.ZSTD]
 SENDERS = {Codec.GZIP: gzip_encode, Codec.SNAPPY: snappy_encode, Codec.LZ4: lz4_encode, Codec.ZSTD: zstd_encode}
@@ -74,7 +75,7 @@ def test_every_truncation(codec: Codec) -> None:
 
 
 @pytest.mark.parametrize("codec", CODECS)
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(data=st.binary(max_size=200))
 def test_garbage(codec: Codec, data: bytes) -> None:
     """Bytes that are no stream of the codec are an error, or are read; nothing else comes out."""

@@ -8,6 +8,7 @@ from kpy.protocol.errors import DecodeError, EncodeError
 from kpy.protocol.transaction_records import RECORDS, TransactionLogKey, TransactionLogValue
 from tests.protocol.declarations import COORDINATORS
 from tests.protocol.strategies import messages
+from tests.sweeps import examples
 
 TABLES = [table for tables in COORDINATORS.values() for table in tables]
 KEY = TransactionLogKey(transactional_id="x")
@@ -43,7 +44,7 @@ def test_older_versions() -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_any_record(data: st.DataObject) -> None:
     """Any record of any type of any topic is read as it was written."""
     table = data.draw(st.sampled_from(TABLES))

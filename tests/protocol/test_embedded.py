@@ -17,11 +17,12 @@ from kpy.protocol.errors import DecodeError
 from kpy.protocol.schema import Data
 from tests.protocol.declarations import EMBEDDED, name_of
 from tests.protocol.strategies import messages
+from tests.sweeps import examples
 
 
 @pytest.mark.parametrize("declaration", EMBEDDED, ids=name_of)
 @given(data=st.data())
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_any_blob(declaration: type[Data], data: st.DataObject) -> None:
     """Any blob is read as it was written, in any version."""
     version = data.draw(st.sampled_from(list(declaration.versions)))

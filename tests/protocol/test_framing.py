@@ -15,6 +15,7 @@ from kpy.protocol.framing import (
     FrameTooLarge,
     SpareBuffers,
 )
+from tests.sweeps import examples
 
 LIMIT = 100 * 1024 * 1024
 
@@ -27,7 +28,7 @@ def frames(reader: FrameReader) -> list[bytes]:
     return [bytes(view) for view in reader]
 
 
-@settings(derandomize=True, max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.lists(st.binary(max_size=40), max_size=6), st.lists(st.integers(1, 60), min_size=1, max_size=20))
 def test_any_cut(payloads: list[bytes], cuts: list[int]) -> None:
     """The same frames come out, whichever pieces the stream comes in."""

@@ -15,6 +15,7 @@ from kpy.protocol.group_records import (
     value_version,
 )
 from tests.protocol.strategies import messages
+from tests.sweeps import examples
 
 KEY = OffsetCommitKey(group="g", topic="t", partition=1)
 VALUE = OffsetCommitValue(offset=258, leader_epoch=3, metadata="", commit_timestamp=1)
@@ -29,7 +30,7 @@ def test_bytes() -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_any_record(data: st.DataObject) -> None:
     """Any record of any type is read as it was written, in the version that is chosen for it."""
     key_type, value_type = data.draw(st.sampled_from(list(RECORDS.types.values())))

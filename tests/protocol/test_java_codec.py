@@ -23,6 +23,7 @@ from tests.protocol.declarations import (
 )
 from tests.protocol.java_codec import JavaCodec, to_base64
 from tests.protocol.strategies import full_message, messages
+from tests.sweeps import examples
 
 JAVA_CLASSES: dict[type[Data], str] = {
     **{message: f"common.message.{message.__name__}Data" for message in [*REQUESTS, *RESPONSES, *HEADERS]},
@@ -48,7 +49,7 @@ def test_full_messages(java: JavaCodec, declaration: type[Data], version: int, u
 
 @pytest.mark.parametrize(("declaration", "version"), EVERY_VERSION, ids=name_of)
 @given(data=st.data())
-@settings(max_examples=3)
+@settings(max_examples=examples(3))
 def test_random_messages(java: JavaCodec, declaration: type[Data], version: int, data: st.DataObject) -> None:
     """So is any message, with nulls, defaults and extremes."""
     compare(java, declaration, version, data.draw(messages(declaration, version)))

@@ -30,6 +30,7 @@ from kpy.protocol.records import (
     sequence_plus,
 )
 from tests.protocol.java_codec import JavaCodec, JavaError, to_base64
+from tests.sweeps import examples
 
 INT64_MAX = (1 << 63) - 1
 timestamps = st.sampled_from([0, INT64_MAX]) | st.integers(0, 1 << 42)
@@ -99,7 +100,7 @@ def described_record(record: Record, is_control: bool) -> dict[str, Any]:
 
 @pytest.mark.parametrize("codec", Codec)
 @given(several_records, producers, offsets, epochs, st.sampled_from([0, TRANSACTIONAL, LOG_APPEND_TIME]))
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 def test_java_reads_ours(
     java: JavaCodec,
     codec: Codec,
@@ -118,7 +119,7 @@ def test_java_reads_ours(
 
 @pytest.mark.parametrize("codec", Codec)
 @given(several_records, producers, offsets, epochs, st.data())
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 def test_we_read_javas(
     java: JavaCodec,
     codec: Codec,
@@ -152,7 +153,7 @@ def test_we_read_javas(
 
 
 @given(several_records, producers, offsets, epochs, st.booleans())
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_same_bytes(
     java: JavaCodec,
     given_records: list[Record],
@@ -170,7 +171,7 @@ def test_same_bytes(
 @given(
     st.sampled_from([ControlType.ABORT, ControlType.COMMIT]), st.integers(0, (1 << 31) - 1), timestamps, offsets, epochs
 )
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 def test_transaction_markers(
     java: JavaCodec, kind: ControlType, coordinator_epoch: int, timestamp: int, base_offset: int, leader_epoch: int
 ) -> None:
@@ -186,7 +187,7 @@ def test_transaction_markers(
 
 
 @given(st.lists(several_records, min_size=2, max_size=4), st.lists(st.sampled_from(Codec), min_size=4, max_size=4))
-@settings(max_examples=10)
+@settings(max_examples=examples(10))
 def test_several_batches(java: JavaCodec, batches: list[list[Record]], codecs: list[Codec]) -> None:
     """Batches that stand one after the other are the same ones to both, a part of one at the end is none to both."""
     encoded = b"".join(

@@ -11,6 +11,7 @@ from kpy.protocol.schema import Data
 from tests.protocol import kafka_python_codec
 from tests.protocol.declarations import EMBEDDED, REQUESTS, RESPONSES, every_version, name_of
 from tests.protocol.strategies import full_message, messages
+from tests.sweeps import examples
 
 EVERY_VERSION = list(
     every_version([message for message in [*REQUESTS, *RESPONSES, *EMBEDDED] if kafka_python_codec.has_codec(message)])
@@ -25,7 +26,7 @@ def test_full_messages(declaration: type[Data], version: int) -> None:
 
 @pytest.mark.parametrize(("declaration", "version"), EVERY_VERSION, ids=name_of)
 @given(data=st.data())
-@settings(max_examples=3)
+@settings(max_examples=examples(3))
 def test_random_messages(declaration: type[Data], version: int, data: st.DataObject) -> None:
     """So is any message, with nulls, defaults and extremes."""
     compare(declaration, version, data.draw(messages(declaration, version)))

@@ -13,6 +13,7 @@ from kpy.protocol.messages.headers import RequestHeader, ResponseHeader
 from kpy.protocol.schema import Data, Request, Response
 from tests.protocol.declarations import DECLARATIONS, REQUESTS, RESPONSES, every_version, name_of
 from tests.protocol.strategies import full_message, messages
+from tests.sweeps import examples
 
 EVERY_VERSION = list(every_version(DECLARATIONS))
 
@@ -67,7 +68,7 @@ def test_header_versions(declaration: type[Request] | type[Response]) -> None:
 
 @pytest.mark.parametrize("declaration", DECLARATIONS, ids=name_of)
 @given(data=st.data())
-@settings(max_examples=5)  # test_specialise sends more of them both ways
+@settings(max_examples=examples(5))  # test_specialise sends more of them both ways
 def test_random_messages(declaration: type[Data], data: st.DataObject) -> None:
     """Any message survives, at any version, with unknown tagged fields or without."""
     version = data.draw(st.sampled_from(list(declaration.versions)))
@@ -77,7 +78,7 @@ def test_random_messages(declaration: type[Data], data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("declaration", DECLARATIONS, ids=name_of)
 @given(noise=st.binary(max_size=64), data=st.data())
-@settings(max_examples=12)
+@settings(max_examples=examples(12))
 def test_noise(declaration: type[Data], noise: bytes, data: st.DataObject) -> None:
     """Bytes that mean nothing are a message by chance or a DecodeError, never another failure."""
     version = data.draw(st.sampled_from(list(declaration.versions)))

@@ -16,6 +16,7 @@ from kpy.protocol.metadata_records import (
     encode_record,
 )
 from tests.protocol.strategies import messages
+from tests.sweeps import examples
 
 
 def test_bytes() -> None:
@@ -25,7 +26,7 @@ def test_bytes() -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_any_record(data: st.DataObject) -> None:
     """Any record of any type is read as it was written, in any of its versions."""
     record_type = data.draw(st.sampled_from(list(RECORD_TYPES.values())))

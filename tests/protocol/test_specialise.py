@@ -39,6 +39,7 @@ from kpy.protocol.schema import Data, Message, Struct, between, field, layout, s
 from kpy.protocol.specialise.source import SMALL_ARRAY
 from tests.protocol.declarations import DECLARATIONS, every_version, name_of
 from tests.protocol.strategies import full_message, messages
+from tests.sweeps import examples
 
 
 class Point(Struct):
@@ -129,7 +130,7 @@ def encoded(message: Data, version: int) -> list[bytes | None]:
 
 
 @pytest.mark.parametrize("declaration", ALL, ids=name_of)
-@settings(max_examples=10)
+@settings(max_examples=examples(10))
 @given(data=st.data())
 def test_same_as_interpreted(declaration: type[Data], data: st.DataObject) -> None:
     """Any message of any version is the same bytes through both encoders, and these the same message through both
@@ -144,7 +145,7 @@ def test_same_as_interpreted(declaration: type[Data], data: st.DataObject) -> No
 
 
 @pytest.mark.parametrize("declaration", ALL, ids=name_of)
-@settings(max_examples=10)
+@settings(max_examples=examples(10))
 @given(data=st.data())
 def test_same_as_interpreted_on_damage(declaration: type[Data], data: st.DataObject) -> None:
     """Damaged messages are the same message by chance, or a DecodeError, to both decoders."""

@@ -19,6 +19,7 @@ from kpy.protocol.records import (
 )
 from kpy.storage.record_runs import SHORTEST_RUN, match_run
 from kpy.storage.record_walk import RecordLengthTooLong, Walk, walk
+from tests.sweeps import examples
 
 
 def slow_walk(data: bytes, count: int) -> Walk:
@@ -90,7 +91,7 @@ def batches(draw: st.DrawFn) -> list[Record]:
     return drawn or [Record(None, b"")]
 
 
-@settings(derandomize=True, max_examples=100)
+@settings(max_examples=examples(100))
 @given(batches())
 def test_sound_batches(drawn: list[Record]) -> None:
     """What the walk finds in a sound batch is what reading record by record finds."""
@@ -98,7 +99,7 @@ def test_sound_batches(drawn: list[Record]) -> None:
     assert walk(data, len(drawn)) == slow_walk(data, len(drawn))
 
 
-@settings(derandomize=True, max_examples=100)
+@settings(max_examples=examples(100))
 @given(batches(), st.data())
 def test_damaged_batches(drawn: list[Record], data: st.DataObject) -> None:
     """A batch with any byte changed, or cut anywhere, is refused or read exactly as the slow walk does."""
