@@ -185,6 +185,7 @@ class Stream:
         self.buffer = bytearray()
         self.position = 0
         self.in_step = in_step
+        self.wanted_bytes = 0  # before so many are there, searching is of no use
         self.skipped = 0
         self.skipped_from = 0
         self.time_ns: int | None = None
@@ -229,6 +230,7 @@ class Stream:
         self.skip(len(self.buffer))
         self.position += count
         self._lost_bytes = self._lost_at = 0
+        self.wanted_bytes = 0
         self.in_step = False
         return False
 
@@ -309,14 +311,17 @@ class Conversation:
             stream.in_step = is_whole
             stream.skip(max(0, len(stream.buffer) - _REQUEST_START_BYTES) if start is None else start)
             return is_whole
-        start = find_response(stream.buffer, self._matcher.waiting_heads())
-        if start is not None:
-            stream.in_step = True
+        if len(stream.buffer) < stream.wanted_bytes and not at_end:
+            return False
+        start, end = find_response(stream.buffer, self._matcher.waiting_heads())
+        stream.in_step = start is not None and end <= len(stream.buffer)
+        if start is None:  # then the newer half is kept, since a request may come for a reply in it
+            start = end = max(0, len(stream.buffer) - SEARCHED_BYTES_MAX // 2)
+        if stream.in_step or len(stream.buffer) > SEARCHED_BYTES_MAX:
             stream.skip(start)
-            return True
-        if len(stream.buffer) > SEARCHED_BYTES_MAX:
-            stream.skip(len(stream.buffer) - SEARCHED_BYTES_MAX // 2)
-        return False
+            end -= start
+        stream.wanted_bytes = 0 if stream.in_step else end
+        return stream.in_step
 
     def _out_of_step(self, side: str, stream: Stream) -> Problem:
         start = bytes(stream.buffer[:SIZE_BYTES])
@@ -353,18 +358,24 @@ def find_request(buffer: bytearray, *, at_end: bool) -> tuple[int | None, bool]:
     return None, False
 
 
-def find_response(buffer: bytearray, heads: Iterator[Head]) -> int | None:
-    """Where the first frame begins that is a reply to one of these requests."""
+def find_response(buffer: bytearray, heads: Iterator[Head]) -> tuple[int | None, int]:
+    """Where a reply to one of these requests begins and ends: the first that decodes, or, without any, the first that
+    may become one when more has come.
+    """
     first: int | None = None
+    begun: int | None = None
+    first_end = begun_end = 0
     for head in islice(heads, SEARCHED_FOR_MAX):
         wanted = head.correlation_id.to_bytes(4, "big", signed=True)
         at = buffer.find(wanted, SIZE_BYTES)
         while at >= 0 and (first is None or at - SIZE_BYTES < first):
             end = at + int.from_bytes(buffer[at - SIZE_BYTES : at], "big")
-            if at < end <= len(buffer) and explains_response(head, bytes(buffer[at:end])):
-                first = at - SIZE_BYTES
+            if at + SIZE_BYTES <= end <= len(buffer) and explains_response(head, bytes(buffer[at:end])):
+                first, first_end = at - SIZE_BYTES, end
+            elif len(buffer) < end <= at + FRAME_BYTES_MAX and (begun is None or at - SIZE_BYTES < begun):
+                begun, begun_end = at - SIZE_BYTES, end
             at = buffer.find(wanted, at + 1)
-    return first
+    return (first, first_end) if first is not None else (begun, begun_end)
 
 
 def _may_begin_request(data: bytes) -> bool:

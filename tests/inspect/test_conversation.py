@@ -8,8 +8,11 @@ from kpy.inspect import conversation as conversation_module
 from kpy.inspect.conversation import BROKER, CLIENT, Conversation, Matcher, find_request, find_response
 from kpy.inspect.exchange import Exchange, Frame, Item, Problem, read_head
 from kpy.inspect.tcp import Chunk
+from kpy.protocol.messages.fetch import FetchableTopicResponse, FetchRequest, FetchResponse
+from kpy.protocol.messages.fetch import PartitionData as FetchPartitionData
 from kpy.protocol.messages.sasl_handshake import SaslHandshakeRequest
-from tests.inspect.packet_builder import request_frame
+from kpy.protocol.records import build_batch
+from tests.inspect.packet_builder import request_frame, response_frame
 from tests.inspect.samples import TURNS, heartbeat
 
 
@@ -89,8 +92,32 @@ def test_searching() -> None:
     assert find_request(bytearray(b"\0\0\0" + request), at_end=False) == (3, True)
     assert find_request(bytearray(b"\0\0\0" + request[:-1]), at_end=False) == (3, False)
     assert find_request(bytearray(b"\0\0\0" + request[:-1]), at_end=True) == (None, False)
-    assert find_response(bytearray(b"\0\0\0\5" + response), iter([head])) == 4
-    assert find_response(bytearray(response), iter([])) is None
+    assert find_response(bytearray(b"\0\0\0\5" + response), iter([head])) == (4, 4 + len(response))
+    assert find_response(bytearray(response[:-1]), iter([head])) == (0, len(response))
+    assert find_response(bytearray(response), iter([])) == (None, 0)
+
+
+def test_a_large_reply_is_waited_for() -> None:
+    """A side that begins in the middle is in step again with a reply larger than what is kept of other bytes."""
+    request = FetchRequest(max_wait_ms=0, min_bytes=0, topics=[])
+    records = build_batch([(None, bytes(3 * conversation_module.SEARCHED_BYTES_MAX))])
+    partition = FetchPartitionData(
+        partition_index=0,
+        error_code=0,
+        high_watermark=1,
+        last_stable_offset=1,
+        aborted_transactions=None,
+        records=records,
+    )
+    response = FetchResponse(responses=[FetchableTopicResponse(topic="t", partitions=[partition])])
+    sent = b"the end of a frame" + response_frame(response, 11, 7)
+    conversation = Conversation("a to b")
+    items = list(conversation.receive(CLIENT, Chunk(request_frame(request, 11, 7), None)))
+    for start in range(0, len(sent), 50_000):
+        items += conversation.receive(BROKER, Chunk(sent[start : start + 50_000], None))
+
+    assert isinstance(items[-1], Exchange)
+    assert items[-1].response is not None
 
 
 def test_out_of_step() -> None:
