@@ -2,7 +2,7 @@
 
 Every whole frame that has arrived is handled before the next wait, and the replies of that round leave in one send.
 A handler that has to wait (a long poll, a join) first lets the finished replies go. After a bounded number of
-requests, time and bytes of replies other tasks run, so that one busy client never starves the rest.
+requests, or time, the replies leave and other tasks run, so that one busy client never starves the rest.
 
 A connection ends when its peer closes it, when the peer breaks the protocol, or when it has made no progress for
 `connections.max.idle.ms`; a peer that sends a byte now and then, or stops reading, makes no progress.
@@ -17,15 +17,15 @@ import trio
 from kpy.protocol.framing import FrameError, FrameReader
 from kpy.server.memory import RequestMemory
 from kpy.server.network import ByteStream, Part, StreamClosed
-from kpy.storage.files import FileRange
 
 logger = logging.getLogger(__name__)
 
 REQUESTS_BETWEEN_CHECKPOINTS = 64
 SECONDS_BETWEEN_CHECKPOINTS = 0.005
-"""Some requests are more work than others: a compressed megabyte, a thousand topics."""
+"""Some requests are more work than others: a compressed megabyte, a thousand topics. It also bounds the replies that
+are gathered, for those in memory take time to make.
+"""
 REPLY_PARTS_GATHERED_MAX = 256
-REPLY_BYTES_GATHERED_MAX = 1 << 20
 PROGRESS_BYTES = 1 << 16
 
 Reply = list[Part] | None
@@ -62,8 +62,8 @@ class Connection:
         self._reader = FrameReader(max_request_bytes, request_memory.spares)
         self._buffer_bytes = 0
         self._bytes_since_progress = 0
-        self._since_checkpoint = 0
-        self._seconds_since_checkpoint = 0.0
+        self._requests = 0
+        self._busy_seconds = 0.0
         self._memory = request_memory
         self._scope = trio.CancelScope()
 
@@ -118,37 +118,32 @@ class Connection:
     async def _handle_frames(self) -> None:
         """Answer every whole frame in the buffer."""
         ready: list[Part] = []
-        gathered_bytes = 0
         frame = None
-        started = perf_counter()
+        requests = self._requests
+        started = perf_counter() - self._busy_seconds
         try:
             for frame in self._reader:
                 reply = self._handle(frame, self)
                 if reply is not None and type(reply) is not list:
                     reply = await self._wait(reply, ready)  # type: ignore[arg-type]  # neither None nor a list
-                    gathered_bytes = 0
+                    requests = 0
                     started = perf_counter()
                 if reply is not None:
                     ready += reply
-                    for part in reply:
-                        if not isinstance(part, FileRange):
-                            gathered_bytes += len(part)
-                self._since_checkpoint += 1
-                now = perf_counter()
-                self._seconds_since_checkpoint += now - started
-                started = now
+                requests += 1
                 if (
-                    self._since_checkpoint >= REQUESTS_BETWEEN_CHECKPOINTS
-                    or self._seconds_since_checkpoint >= SECONDS_BETWEEN_CHECKPOINTS
+                    requests >= REQUESTS_BETWEEN_CHECKPOINTS
+                    or perf_counter() - started >= SECONDS_BETWEEN_CHECKPOINTS
                     or len(ready) >= REPLY_PARTS_GATHERED_MAX
-                    or gathered_bytes >= REPLY_BYTES_GATHERED_MAX
                 ):
                     await self._flush(ready)
-                    gathered_bytes = 0
-                    await self._let_others_run()
+                    await trio.lowlevel.checkpoint()
+                    requests = 0
                     started = perf_counter()
         finally:
             await self._flush(ready)
+        self._requests = requests
+        self._busy_seconds = perf_counter() - started
         if frame is not None:
             self._made_progress()
 
@@ -166,11 +161,6 @@ class Connection:
         self.waiting_on_broker = False
         self._made_progress()
         return reply
-
-    async def _let_others_run(self) -> None:
-        self._since_checkpoint = 0
-        self._seconds_since_checkpoint = 0.0
-        await trio.lowlevel.checkpoint()
 
     async def _flush(self, ready: list[Part]) -> None:
         """Send what is in `ready`, once: it is taken out before, for a send may be cut off in the middle."""
