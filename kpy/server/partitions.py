@@ -221,14 +221,16 @@ class Partitions:
         return log_config(self._config, self.image.config(ResourceType.TOPIC, topic))
 
     def _delete(self, topic: TopicImage) -> None:
-        for index in range(len(topic.partitions)):
+        indexes = range(len(topic.partitions))
+        logs = [(index, self.logs.get(topic.name, index)) for index in indexes]
+        try:
+            self.logs.delete(
+                topic.name, *(index for index, log in logs if log is not None and log.topic_id == topic.topic_id)
+            )
+        except OSError as error:
+            logger.error("%s: cannot remove what is left of it: %s; the next start will", topic.name, error)
+        for index in indexes:
             partition = self._open.pop((topic.name, index), None)
-            log = self.logs.get(topic.name, index)
-            if log is not None and log.topic_id == topic.topic_id:
-                try:
-                    self.logs.delete(topic.name, index)
-                except OSError as error:
-                    logger.error("%s: cannot remove what is left of it: %s; the next start will", log.name, error)
             if partition is not None:
                 partition.waiters.wake()
 

@@ -124,15 +124,21 @@ class LogDirectory:
             recovery_point=0,
         )
 
-    def delete(self, topic: str, partition: int) -> None:
-        """Remove a log, if it is there. Ranges that were read of it stay readable."""
-        log = self._logs.pop((topic, partition), None)
-        if log is None:
-            return
-        target = _with_suffix(log.name, f".{log.topic_id.hex}{_DELETE_SUFFIX}")
-        self._files.rename(log.name, target)
-        self._files.sync_directory()
-        self._files.remove_directory(target)
+    def delete(self, topic: str, *partitions: int) -> None:
+        """Remove logs, those that are there. Ranges that were read of them stay readable."""
+        doomed = []
+        try:
+            for partition in partitions:
+                log = self._logs.pop((topic, partition), None)
+                if log is not None:
+                    target = _with_suffix(log.name, f".{log.topic_id.hex}{_DELETE_SUFFIX}")
+                    self._files.rename(log.name, target)
+                    doomed.append(target)
+            if doomed:
+                self._files.sync_directory()
+        finally:
+            for target in doomed:
+                self._files.remove_directory(target)
 
     def set_aside(self, topic: str, partition: int) -> None:
         """Keep the files of a log that nobody knows, but not as a log: they may be all that is left of some data."""

@@ -1,5 +1,6 @@
 import time
 from collections.abc import Callable
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -188,3 +189,19 @@ def test_quick_start() -> None:
         LogDirectory.open(MemoryFiles()).create("topic", 0, FIRST)
         best = min(best, time.perf_counter() - started)
     assert best < 0.005
+
+
+def test_deleting_many_logs_syncs_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A topic of a thousand partitions does not keep everybody waiting for a thousand times the disk's latency."""
+    directory = LogDirectory.open(DiskFiles(tmp_path))
+    for partition in range(10):
+        directory.create("topic", partition, FIRST)
+    synced: list[str] = []
+    monkeypatch.setattr(DiskFiles, "sync_directory", lambda self, path="": synced.append(path))
+
+    directory.delete("topic", *range(20))
+
+    assert synced == [""]
+    assert directory.logs() == {}
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
+    directory.close(clean=False)
