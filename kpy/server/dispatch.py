@@ -54,7 +54,6 @@ class Dispatcher:
         self._services = services
         self._handlers = handlers
         self._routes: dict[tuple[int, int], Route] = {}
-        self._log_requests = logger.isEnabledFor(logging.DEBUG)
 
     def __call__(self, frame: memoryview, connection: Connection) -> Reply | Awaitable[Reply]:
         if len(frame) < _KEY_AND_VERSION.size:
@@ -68,21 +67,21 @@ class Dispatcher:
         except DecodeError as error:
             raise ProtocolViolation(f"a malformed {route.name} v{route.version} request: {error}") from error
         context = RequestContext(self._services, connection, route.version, header.client_id)
-        started = trio.current_time() if self._log_requests else 0.0
+        started = trio.current_time() if logger.isEnabledFor(logging.DEBUG) else None
         answer = route.function(request, context)
         if answer is None or isinstance(answer, Response):
             return self._reply(answer, route, header, started)
         return self._reply_later(answer, route, header, started)
 
     async def _reply_later(
-        self, answer: Awaitable[Answer], route: Route, header: RequestHeader, started: float
+        self, answer: Awaitable[Answer], route: Route, header: RequestHeader, started: float | None
     ) -> Reply:
         return self._reply(await answer, route, header, started)
 
-    def _reply(self, answer: Answer, route: Route, header: RequestHeader, started: float) -> Reply:
-        if self._log_requests:
+    def _reply(self, answer: Answer, route: Route, header: RequestHeader, started: float | None) -> Reply:
+        if started is not None:
             elapsed_ms = (trio.current_time() - started) * 1000
-            logger.debug("%s v%d from %s: %.3f ms", route.name, route.version, header.client_id, elapsed_ms)
+            logger.debug("%s v%d from %r: %.3f ms", route.name, route.version, header.client_id, elapsed_ms)
         if answer is None:
             return None
         parts = cast("list[Part]", answer.encode_parts(route.version))  # the handlers put nothing else in
