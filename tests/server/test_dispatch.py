@@ -96,6 +96,7 @@ async def test_each_request_is_a_line_at_debug(serving: Serving, caplog: pytest.
     level = AlterableConfig(name="kpy.server.dispatch", config_operation=SET, value="DEBUG")
     resource = AlterConfigsResource(resource_type=BROKER_LOGGER, resource_name="1", configs=[level])
     before = logging.getLogger("kpy.server.dispatch").level
+    caplog.handler.setLevel(logging.DEBUG)
     try:
         await client.ask(
             IncrementalAlterConfigsRequest(resources=[resource], validate_only=False),
