@@ -87,6 +87,7 @@ def _add_decode(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     decode.add_argument(
         "--port",
         dest="ports",
+        metavar="PORT",
         type=_port,
         action="append",
         help="the port of a broker in a capture; repeatable (9092)",

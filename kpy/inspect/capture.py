@@ -43,8 +43,15 @@ class Connection:
 
     def add(self, segment: Segment) -> Iterator[Item]:
         side = self._side(segment)
+        # Where one begins in the middle the other does not wait longer either, and the client is first: replies are
+        # found by their requests.
+        if side == BROKER and self._directions[BROKER].begins_with_next:
+            yield from self._begin(CLIENT)
         for what in self._directions[side].add(segment):
             yield from self._receive(side, what)
+        if any(direction.from_middle for direction in self._directions.values()):
+            yield from self._begin(CLIENT)
+            yield from self._begin(BROKER)
         held = sum(each.held_bytes for each in self._directions.values())
         self.buffered_bytes = OVERHEAD_BYTES + held + self._conversation.buffered_bytes
 
@@ -60,6 +67,10 @@ class Connection:
         self._directions.clear()
         self.buffered_bytes = OVERHEAD_BYTES
         self.is_given_up = True
+
+    def _begin(self, side: str) -> Iterator[Item]:
+        for what in self._directions[side].begin():
+            yield from self._receive(side, what)
 
     def _receive(self, side: str, what: Chunk | Lost) -> Iterator[Item]:
         if side not in self._begun:

@@ -23,6 +23,7 @@ from kpy.inspect.exchange import (
     explains_request,
     explains_response,
     has_no_reply,
+    may_begin_request,
     read_head,
 )
 from kpy.inspect.tcp import Chunk, Lost
@@ -353,7 +354,7 @@ def find_request(buffer: bytearray, *, at_end: bool) -> tuple[int | None, bool]:
         if end <= len(buffer):
             if explains_request(bytes(buffer[start + SIZE_BYTES : end])):
                 return start, True
-        elif not at_end and _may_begin_request(bytes(buffer[start + SIZE_BYTES : start + _HEAD_BYTES_LOOKED_AT])):
+        elif not at_end and may_begin_request(bytes(buffer[start + SIZE_BYTES : start + _HEAD_BYTES_LOOKED_AT])):
             return start, False
     return None, False
 
@@ -376,11 +377,3 @@ def find_response(buffer: bytearray, heads: Iterator[Head]) -> tuple[int | None,
                 begun, begun_end = at - SIZE_BYTES, end
             at = buffer.find(wanted, at + 1)
     return (first, first_end) if first is not None else (begun, begun_end)
-
-
-def _may_begin_request(data: bytes) -> bool:
-    """Whether the start of a request, which is not there wholly, could be one."""
-    try:
-        return read_head(data).body is not None
-    except DecodeError:
-        return False

@@ -165,6 +165,14 @@ def explains_response(head: Head, data: bytes) -> bool:
         return False
 
 
+def may_begin_request(data: bytes) -> bool:
+    """Whether the first bytes of a request, as many as there are, could be one's."""
+    number, version, _, client_id_bytes = _HEAD.unpack_from(data)
+    request = known_request(number)
+    client_id = data[_HEAD.size : _HEAD.size + max(client_id_bytes, 0)]
+    return request is not None and version in request.versions and client_id.decode(errors="replace").isprintable()
+
+
 def has_no_reply(head: Head, frame: Frame) -> bool:
     """Whether the client wants none: Produce with acks 0."""
     if head.api != ApiKey.PRODUCE or frame.lost_bytes:

@@ -26,7 +26,7 @@ _IPV6_HEADER_BYTES: Final = 40
 _IPV6_FRAGMENT: Final = 44
 _IPV6_EXTENSIONS: Final = {0, 43, 60, 135}
 _IPV6_EXTENSIONS_MAX: Final = 8
-_FIN, _SYN, _RST, _ACK = 0x01, 0x02, 0x04, 0x10
+_SYN, _ACK = 0x02, 0x10
 
 _IPV4_HEADER: Final = struct.Struct(">BxHxxHxBxx4s4s")
 _IPV6_HEADER: Final = struct.Struct(">IHBx16s16s")
@@ -56,11 +56,6 @@ class Segment(NamedTuple):
     @property
     def is_ack(self) -> bool:
         return bool(self.flags & _ACK)
-
-    @property
-    def is_end(self) -> bool:
-        """Whether nothing comes after it from this side."""
-        return bool(self.flags & (_FIN | _RST))
 
 
 def tcp_segment(packet: Packet) -> Segment | None:

@@ -78,6 +78,22 @@ class Reassembly:
             while len(self._held) > HELD_SEGMENTS_MAX or self.held_bytes > HELD_BYTES_MAX:
                 yield from self._give_up_hole()
 
+    @property
+    def begins_with_next(self) -> bool:
+        """Whether one more segment decides where the stream begins, without a SYN."""
+        return not self._is_open and len(self._held) == FIRST_SEGMENTS - 1
+
+    @property
+    def from_middle(self) -> bool:
+        """Whether the stream was begun without a SYN."""
+        return self._is_open and not self.from_start
+
+    def begin(self) -> Iterator[Chunk | Lost]:
+        """Wait no longer for what may be the beginning."""
+        if self._held and not self._is_open:
+            self._begin_anywhere()
+            yield from self._drain()
+
     def end(self) -> Iterator[Chunk | Lost]:
         """The capture ends, or the connection: what is held is all there will be."""
         if not self._is_open:

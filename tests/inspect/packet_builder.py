@@ -16,7 +16,7 @@ from kpy.protocol.schema import Request, Response
 
 CLIENT: Address = ("10.0.0.1", 50000)
 BROKER: Address = ("10.0.0.2", 9092)
-FIN, SYN, PUSH, ACK = 0x01, 0x02, 0x08, 0x10
+SYN, ACK = 0x02, 0x10
 CLIENT_START, BROKER_START = 1000, 4_294_967_000  # the broker's numbers wrap around
 SECOND = 10**9
 

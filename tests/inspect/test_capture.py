@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from kpy.inspect import capture as capture_module
 from kpy.inspect.packets import Segment
 from kpy.inspect.source import InputError
+from kpy.protocol.messages.fetch import FetchableTopicResponse, FetchRequest, FetchResponse, PartitionData
+from kpy.protocol.records import build_batch
 from tests.inspect.packet_builder import (
     ACK,
     LINK_HEADERS,
@@ -18,6 +20,8 @@ from tests.inspect.packet_builder import (
     explain,
     pcap,
     pcapng,
+    request_frame,
+    response_frame,
     segment,
 )
 from tests.inspect.samples import TURNS, heartbeat
@@ -122,6 +126,52 @@ def test_begun_in_mid_stream(skipped: int) -> None:
     assert "not a request" not in " ".join(problems(shown))
     assert any("bytes skipped, up to where a frame was found again" in problem for problem in problems(shown))
     assert "bytes" not in shown[0]
+
+
+@pytest.mark.parametrize("talker", [True, False])
+def test_begun_in_mid_stream_with_one_side_silent(talker: bool) -> None:
+    """A side that says little does not keep the other from being understood while it comes."""
+    turns = [heartbeat(number) for number in range(1, 40)]
+    segments = []
+    sent = [0, 0]
+    for turn in turns:
+        for side in (0, 1):
+            size = 1 if talker == (side == 0) else len(turn[side])
+            segments += [
+                segment(side == 0, sent[side] + start, turn[side][start : start + size])
+                for start in range(0, len(turn[side]), size)
+            ]
+            sent[side] += len(turn[side])
+    shown = explain(pcap(segments))
+
+    assert ids(shown) == list(range(1, 40))
+    assert all(each["response"] for each in shown)
+
+
+def test_begun_in_mid_stream_of_large_replies() -> None:
+    """The few requests are understood before the many bytes of the replies are."""
+    batch = build_batch([(None, bytes(100_000))])
+    request = FetchRequest(max_wait_ms=0, min_bytes=0, topics=[])
+    partition = PartitionData(
+        partition_index=0, error_code=0, high_watermark=1, aborted_transactions=None, records=batch
+    )
+    response = FetchResponse(responses=[FetchableTopicResponse(topic="t", partitions=[partition])])
+    turns = [(request_frame(request, 11, number), response_frame(response, 11, number)) for number in range(20)]
+    segments = [
+        part
+        for number, turn in enumerate(turns)
+        for part in (
+            segment(True, number * len(turn[0]), turn[0]),
+            *[
+                segment(False, number * len(turn[1]) + start, turn[1][start : start + 1400])
+                for start in range(0, len(turn[1]), 1400)
+            ],
+        )
+    ]
+
+    shown = explain(pcap(segments[30:]))
+    assert ids(shown) == list(range(1, 20))
+    assert all(each["response"] for each in shown if "api" in each)
 
 
 def test_a_hole() -> None:
