@@ -23,7 +23,7 @@ from kpy.cluster.internal_topics import creatable_topic
 from kpy.cluster.topic_names import CONSUMER_OFFSETS
 from kpy.config import BrokerConfig, Listener
 from kpy.protocol.errors import DecodeError, ErrorCode, KafkaError
-from kpy.protocol.messages.create_topics import CreateTopicsRequest, CreateTopicsResponse
+from kpy.protocol.messages.create_topics import CreateTopicsRequest
 from kpy.server.clock import Clock, SystemClock
 from kpy.server.cluster_metadata import ClusterMetadata
 from kpy.server.connection import Connection
@@ -33,6 +33,7 @@ from kpy.server.dispatch import Dispatcher
 from kpy.server.fetch_sessions import FetchSessions
 from kpy.server.groups import Groups
 from kpy.server.handlers import all_handlers
+from kpy.server.handlers.create_topics import execute_create_topics
 from kpy.server.maintenance import expire_producers_forever, write_checkpoints_forever
 from kpy.server.memory import RequestMemory
 from kpy.server.network import ByteStream, Endpoint, accept_forever, bind, descriptor_limit
@@ -267,14 +268,7 @@ async def _accept(sock: socket.socket, accepting: trio.CancelScope, serve: Calla
 
 def _create_internal_topic(cluster: ClusterMetadata, name: str, config: BrokerConfig) -> None:
     """Raises KafkaError."""
-    request = CreateTopicsRequest(topics=[creatable_topic(name, config)])
-    response = cluster.ask(lambda to: cluster.controller.create_topics(request, to), _raise)
-    if not isinstance(response, CreateTopicsResponse):
-        raise AssertionError("the controller of this broker answers at once")  # noqa: TRY004 - a bug, not a wrong type
-    result = response.topics[0]
+    response = execute_create_topics(CreateTopicsRequest(topics=[creatable_topic(name, config)]), cluster)
+    (result,) = response.topics
     if result.error_code not in (ErrorCode.NONE, ErrorCode.TOPIC_ALREADY_EXISTS):
         raise KafkaError(ErrorCode(result.error_code), result.error_message or "")
-
-
-def _raise(error: KafkaError) -> CreateTopicsResponse:
-    raise error

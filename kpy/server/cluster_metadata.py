@@ -99,10 +99,6 @@ class ClusterMetadata:
         self._runtime.load()
         self._tell_followers()
 
-    def ask(self, decide: Callable[[ReplyTo], Decision], error_response: Callable[[KafkaError], R]) -> R | Awaitable[R]:
-        """As `StateMachineRuntime.ask`."""
-        return self._runtime.ask(decide, error_response)
-
     def change(self, decide: Callable[[Controller, ReplyTo], Decision], error_response: Callable[[KafkaError], R]) -> R:
         """Ask the controller, which answers at once; `error_response` is for a request that it refuses as a whole."""
         try:
@@ -116,14 +112,13 @@ class ClusterMetadata:
         """As `StateMachineRuntime.execute`."""
         return self._runtime.execute(decision)
 
-    async def new_producer_id(self) -> int:
+    def new_producer_id(self) -> int:
         """An id that this cluster has never given before. Raises KafkaError if no block of ids can be recorded."""
         while True:
             producer_id = self._producer_ids.take()
             if producer_id is not None:
                 return producer_id
-            block = self.ask(self.controller.allocate_producer_ids, _raise)
-            self._producer_ids.refill(await block if isinstance(block, Awaitable) else block)
+            self._producer_ids.refill(self.change(Controller.allocate_producer_ids, _raise))
 
     def _tell_followers(self) -> None:
         changes = self.controller.take_changes()

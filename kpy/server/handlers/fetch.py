@@ -204,29 +204,18 @@ class _Reading:
         self.watched.append(partition)
         self.size_bytes += read.size_bytes
         self._left_bytes = max(self._left_bytes - read.size_bytes, 0)
-        return PartitionData(
-            partition_index=asked.partition,
-            error_code=0,
-            high_watermark=partition.high_watermark,
-            last_stable_offset=partition.last_stable_offset,
-            log_start_offset=partition.log.log_start_offset,
-            aborted_transactions=[] if self._committed_only else None,
-            records=read.parts,
-        )
+        data = _describe(partition, asked)
+        data.records = read.parts
+        if self._committed_only:
+            data.aborted_transactions = []
+        return data
 
     def _diverging(self, partition: Partition, asked: FetchPartition, diverging: EpochEndOffset) -> PartitionData:
         """The client's log and this one went different ways: no records, but where they parted (KIP-595)."""
         self.failed = True
-        return PartitionData(
-            partition_index=asked.partition,
-            error_code=0,
-            high_watermark=partition.high_watermark,
-            last_stable_offset=partition.last_stable_offset,
-            log_start_offset=partition.log.log_start_offset,
-            diverging_epoch=diverging,
-            aborted_transactions=None,
-            records=b"",
-        )
+        data = _describe(partition, asked)
+        data.diverging_epoch = diverging
+        return data
 
     def _refer_to_leader(self, topic: str, asked: FetchPartition) -> PartitionData:
         """There are no followers, so whoever says that it is one asks the wrong broker."""
@@ -236,6 +225,19 @@ class _Reading:
         if known is not None and self.context.version >= CURRENT_LEADER_SINCE:
             data.current_leader = LeaderIdAndEpoch(leader_id=known.leader, leader_epoch=known.leader_epoch)
         return data
+
+
+def _describe(partition: Partition, asked: FetchPartition) -> PartitionData:
+    """How far the partition reaches, without records."""
+    return PartitionData(
+        partition_index=asked.partition,
+        error_code=0,
+        high_watermark=partition.high_watermark,
+        last_stable_offset=partition.last_stable_offset,
+        log_start_offset=partition.log.log_start_offset,
+        aborted_transactions=None,
+        records=b"",
+    )
 
 
 def _refuse(asked: FetchPartition, error: ErrorCode) -> PartitionData:

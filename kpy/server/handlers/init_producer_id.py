@@ -11,11 +11,11 @@ from kpy.server.handlers import handles
 
 
 @handles(InitProducerIdRequest, served="0-5")  # Kafka marks version 6 unstable
-async def init_producer_id(request: InitProducerIdRequest, context: RequestContext) -> InitProducerIdResponse:
+def init_producer_id(request: InitProducerIdRequest, context: RequestContext) -> InitProducerIdResponse:
     """A new id with epoch 0, whatever id the producer had."""
     try:
         _check(request)
-        producer_id = await context.services.cluster.new_producer_id()
+        producer_id = context.services.cluster.new_producer_id()
     except KafkaError as error:
         return InitProducerIdResponse(error_code=error.code, producer_id=-1, producer_epoch=-1)
     return InitProducerIdResponse(error_code=0, producer_id=producer_id, producer_epoch=0)
