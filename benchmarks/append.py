@@ -18,8 +18,10 @@ from uuid import UUID
 
 from kpy.protocol.compression import Codec
 from kpy.protocol.records import Record, build_batch
-from kpy.storage.files import DiskFiles, Files, MemoryFiles
+from kpy.storage.disk_files import DiskFiles
+from kpy.storage.files import Files
 from kpy.storage.log_directory import LogDirectory
+from kpy.storage.memory_files import MemoryFiles
 
 BATCH_BYTES = 64 * 1024
 NOW_MS = 1_700_000_000_000

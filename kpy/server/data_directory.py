@@ -8,8 +8,9 @@ from uuid import UUID
 
 from kpy.config import BrokerConfig
 from kpy.storage.checkpoints import parse_uuid, uuid_text
-from kpy.storage.files import DiskFiles, MemoryFiles
+from kpy.storage.disk_files import DiskFiles
 from kpy.storage.log_directory import DirectoryLocked, LogDirectory
+from kpy.storage.memory_files import MemoryFiles
 
 CLUSTER_ID, NODE_ID, DIRECTORY_ID = "cluster.id", "node.id", "directory.id"
 

@@ -10,7 +10,6 @@ Appending is one write of the producer's own bytes, stamped in place. Everything
 be found again in them, so that a process may end at any moment (see `kpy.storage.recovery`).
 """
 
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from struct import Struct
 from typing import Final, NamedTuple
@@ -26,6 +25,7 @@ from kpy.storage.leader_epochs import LeaderEpochs
 from kpy.storage.log_config import LogConfig, TimestampType
 from kpy.storage.producer_states import SNAPSHOT_SUFFIX, AppendOrigin, ProducerStates
 from kpy.storage.segment import Segment, file_name
+from kpy.storage.segments import Segments
 
 __all__ = [
     "AppendOrigin",
@@ -77,13 +77,11 @@ class TimestampOffset(NamedTuple):
 class PartitionLog:
     """One partition's log.
 
-    Invariants: neither `log_start_offset` nor `recovery_point` is beyond `end_offset`; there is at least one segment,
-    the first begins at or before the log start, and only the last is appended to.
+    Invariants: neither `log_start_offset` nor `recovery_point` is beyond `end_offset`; the first segment begins at or
+    before the log start.
     """
 
     __slots__ = (
-        "_active",
-        "_base_offsets",
         "_directory",
         "_epochs",
         "_files",
@@ -123,9 +121,7 @@ class PartitionLog:
         self.partition = partition
         self.topic_id = topic_id
         self.config = config
-        self._segments = segments
-        self._base_offsets = [segment.base_offset for segment in segments]
-        self._active = segments[-1]
+        self._segments = Segments(segments)
         self._epochs = epochs
         self._producers = producers
         self._snapshots = sorted(snapshots)
@@ -142,7 +138,7 @@ class PartitionLog:
 
     @property
     def size_bytes(self) -> int:
-        return sum(segment.size for segment in self._segments)
+        return self._segments.size_bytes
 
     @property
     def latest_leader_epoch(self) -> int:
@@ -161,7 +157,7 @@ class PartitionLog:
 
     @property
     def segment_base_offsets(self) -> Sequence[int]:
-        return tuple(self._base_offsets)
+        return self._segments.base_offsets
 
     # --- appending
 
@@ -233,20 +229,18 @@ class PartitionLog:
             data = bytearray(data)
         _BASE_OFFSET.pack_into(data, 0, base_offset)
         _LEADER_EPOCH.pack_into(data, _LEADER_EPOCH_POSITION, leader_epoch)
-        if not self._active.has_room(size, last_offset, valid.max_timestamp, now_ms, config):
+        if not self._segments.active.has_room(size, last_offset, valid.max_timestamp, now_ms, config):
             self._roll()
         if leader_epoch > self._epochs.latest:
             self._epochs.assign(leader_epoch, base_offset)
-        self._active.append(data, base_offset, last_offset, valid.max_timestamp)
+        self._segments.active.append(data, base_offset, last_offset, valid.max_timestamp)
 
     def _roll(self) -> None:
         """Close the active segment for writing and begin the next at the end offset."""
-        self._active.seal()
+        self._segments.active.seal()
         self._take_snapshot(sync=False)
         segment = Segment.create(self._files, self._directory, self.end_offset, self.config.index_interval_bytes)
         self._segments.append(segment)
-        self._base_offsets.append(segment.base_offset)
-        self._active = segment
 
     def _take_snapshot(self, *, sync: bool) -> None:
         """Write the producers as of the end offset. One that a power cut tears is ignored at the next start."""
@@ -272,7 +266,7 @@ class PartitionLog:
             raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE, message)
         if offset >= up_to:
             return NOTHING_READ
-        for segment in self._segments[bisect_right(self._base_offsets, offset) - 1 :]:
+        for segment in self._segments.from_offset(offset):
             found = segment.locate(offset)
             if found is None:
                 continue
@@ -291,7 +285,7 @@ class PartitionLog:
 
     def batches(self, from_offset: int) -> Iterator[RecordBatch]:
         """The batches from the one that holds that offset on, to replay them."""
-        for segment in self._segments[max(bisect_right(self._base_offsets, from_offset) - 1, 0) :]:
+        for segment in self._segments.from_offset(from_offset):
             for batch in segment.batches(from_offset):
                 yield RecordBatch(batch)
 
@@ -334,18 +328,16 @@ class PartitionLog:
             raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE, f"offset {offset} is beyond the end, {self.end_offset}")
         if offset > self.log_start_offset:
             self.log_start_offset = offset
-            self._remove_segments(max(bisect_right(self._base_offsets, offset) - 1, 0))
+            self._remove_segments(self._segments.take_before(offset))
             if self._epochs.truncate_start(offset):
                 self._epochs.store()
         return self.log_start_offset
 
-    def _remove_segments(self, count: int) -> None:
-        """Remove the first `count` segments, and the snapshots that only they need."""
-        for segment in self._segments[:count]:
+    def _remove_segments(self, doomed: Sequence[Segment]) -> None:
+        """Remove those segments' files, and the snapshots that only they need."""
+        for segment in doomed:
             segment.remove()
-        del self._segments[:count]
-        del self._base_offsets[:count]
-        first = self._base_offsets[0]
+        first = self._segments.first_base_offset
         for offset in [snapshot for snapshot in self._snapshots if snapshot < first]:
             self._files.remove(self._path(offset))
             self._snapshots.remove(offset)
@@ -355,7 +347,7 @@ class PartitionLog:
     def flush(self) -> None:
         """What was appended is on the disk when this returns."""
         if self.recovery_point < self.end_offset:
-            for segment in self._segments[max(bisect_right(self._base_offsets, self.recovery_point) - 1, 0) :]:
+            for segment in self._segments.from_offset(self.recovery_point):
                 segment.flush()
             self._files.sync_directory(self._directory)
             self.recovery_point = self.end_offset
@@ -363,7 +355,7 @@ class PartitionLog:
 
     def close(self) -> None:
         """Flush, and leave what makes the next start short."""
-        self._active.seal()
+        self._segments.active.seal()
         self._take_snapshot(sync=True)
         self.flush()
         for segment in self._segments:
@@ -371,12 +363,10 @@ class PartitionLog:
 
     def check_invariants(self) -> None:
         """For tests: raise if the log is not what its docstring says."""
-        assert self._base_offsets == [segment.base_offset for segment in self._segments]
-        assert self._base_offsets == sorted(set(self._base_offsets))
-        assert self._segments[-1] is self._active
-        assert self._base_offsets[0] <= self.log_start_offset <= self.end_offset
+        self._segments.check_invariants()
+        assert self._segments.first_base_offset <= self.log_start_offset <= self.end_offset
         assert self.recovery_point <= self.end_offset
-        next_offset = self._base_offsets[0]
+        next_offset = self._segments.first_base_offset
         for batch in self.batches(next_offset):
             assert batch.is_sound()
             assert batch.header.base_offset >= next_offset

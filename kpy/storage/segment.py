@@ -10,8 +10,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import Final, Self
 
-from kpy.protocol.crc import Buffer, crc32c
-from kpy.protocol.records import CRC_START, HEADER, HEADER_BYTES, LENGTH_END, MAGIC, NO_TIMESTAMP, BatchHeader
+from kpy.protocol.crc import Buffer
+from kpy.protocol.records import NO_TIMESTAMP, BatchHeader
+from kpy.storage.batch_scan import is_sound, scan_batches, scan_headers
 from kpy.storage.files import File, FileRange, Files
 from kpy.storage.log_config import LogConfig
 from kpy.storage.offset_index import ENTRY_BYTES as OFFSET_ENTRY_BYTES
@@ -28,8 +29,6 @@ TRANSACTION_INDEX_SUFFIX: Final = ".txnindex"
 INDEX_SUFFIXES: Final = (OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX)
 
 _POSITION_MAX: Final = (1 << 31) - 1
-_LOOKUP_WINDOW_BYTES: Final = 8 * 1024
-_SCAN_WINDOW_BYTES: Final = 1024 * 1024
 
 
 def file_name(offset: int, suffix: str) -> str:
@@ -189,8 +188,8 @@ class Segment:
         self._forget()
         next_offset = self.base_offset
         end = 0
-        for position, header, batch in self._batches():
-            if not _is_sound(header, batch) or not self._fits(header, next_offset):
+        for position, header, batch in scan_batches(self._log):
+            if not is_sound(header, batch) or not self._fits(header, next_offset):
                 break
             self._learn(position, len(batch), header.base_offset, header.last_offset, header.max_timestamp)
             end = position + len(batch)
@@ -229,8 +228,8 @@ class Segment:
             self.max_timestamp_offset = self.base_offset + times.offsets[-1]
         self._bytes_since_index_entry = 0
         end = position
-        for start, header, batch in self._batches(position):
-            if not _is_sound(header, batch) or not self._fits(header, next_offset):
+        for start, header, batch in scan_batches(self._log, position):
+            if not is_sound(header, batch) or not self._fits(header, next_offset):
                 raise IndexCorrupt(f"there is no sound batch at byte {start}")
             if start == position and offsets and header.last_offset - self.base_offset != offsets.offsets[-1]:
                 raise IndexCorrupt(f"the batch at byte {start} does not end with the offset in the index")
@@ -250,22 +249,7 @@ class Segment:
 
     def headers(self, position: int = 0, end: int | None = None) -> Iterator[tuple[int, BatchHeader]]:
         """Position and header of the batches from that position on, which must be the start of one."""
-        log = self._log
-        end = log.size if end is None else end
-        window: Buffer = b""
-        window_start = position
-        while position + HEADER_BYTES <= end:
-            at = position - window_start
-            if at + HEADER_BYTES > len(window):
-                window = log.read_at(position, _LOOKUP_WINDOW_BYTES)
-                window_start = position
-                at = 0
-            header = BatchHeader._make(HEADER.unpack_from(window, at))
-            size = header.length + LENGTH_END
-            if size < HEADER_BYTES or header.magic != MAGIC:
-                return
-            yield position, header
-            position += size
+        return scan_headers(self._log, position, end)
 
     def headers_back(self, end: int, bytes_max: int) -> Iterator[tuple[int, BatchHeader]]:
         """As `headers`, of about the last `bytes_max` bytes before the position `end`."""
@@ -273,25 +257,11 @@ class Segment:
         index = bisect_left(positions, end - bytes_max)
         return self.headers(positions[index] if index < len(positions) and positions[index] < end else 0, end)
 
-    def _batches(self, position: int = 0) -> Iterator[tuple[int, BatchHeader, Buffer]]:
-        """As `headers`, with the bytes; it ends before a batch that the file does not hold whole."""
-        log = self._log
-        window: memoryview = memoryview(b"")
-        window_start = position
-        for start, header in self.headers(position):
-            size = header.size_bytes
-            if start + size > log.size:
-                return
-            if start + size > window_start + len(window):
-                window = memoryview(log.read_at(start, max(size, _SCAN_WINDOW_BYTES)))
-                window_start = start
-            yield start, header, window[start - window_start : start - window_start + size]
-
     def batches(self, offset: int) -> Iterator[Buffer]:
         """The whole batches from the one that holds that offset on."""
         position = self.position_of(offset)
         if position is not None:
-            for _start, _header, batch in self._batches(position):
+            for _start, _header, batch in scan_batches(self._log, position):
                 yield batch
 
     def locate(self, offset: int) -> tuple[int, BatchHeader] | None:
@@ -391,7 +361,3 @@ class Segment:
         """Remove the files. Ranges that were read of it stay readable: the last reference closes the file."""
         for suffix in (LOG_SUFFIX, *INDEX_SUFFIXES):
             self._files.remove(self.path(suffix))
-
-
-def _is_sound(header: BatchHeader, batch: Buffer) -> bool:
-    return crc32c(memoryview(batch)[CRC_START:]) == header.crc

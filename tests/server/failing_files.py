@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kpy.protocol.crc import Buffer
-from kpy.storage.files import DiskFile, DiskFiles
+from kpy.storage.disk_files import DiskFile, DiskFiles
 
 Refuses = Callable[[str, str], bool]
 """Of an operation and the path that it is for."""

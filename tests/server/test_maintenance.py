@@ -9,8 +9,8 @@ from kpy.config import BrokerConfig
 from kpy.protocol.records import build_batch
 from kpy.server.clock import TrioClock
 from kpy.server.maintenance import expire_producers_forever, write_checkpoints_forever
-from kpy.storage.files import MemoryFiles
 from kpy.storage.log_directory import LogDirectory
+from kpy.storage.memory_files import MemoryFiles
 
 START_MS = 1_700_000_000_000
 

@@ -11,7 +11,9 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from kpy.server.network import Endpoint, SocketStream, StreamClosed, accept_forever, bind
-from kpy.storage.files import DiskFiles, FileRange, MemoryFiles
+from kpy.storage.disk_files import DiskFiles
+from kpy.storage.files import FileRange
+from kpy.storage.memory_files import MemoryFiles
 
 MEGABYTE = bytes(range(256)) * 4096
 

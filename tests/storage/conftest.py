@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from kpy.storage.files import DiskFiles, Files, MemoryFiles
+from kpy.storage.disk_files import DiskFiles
+from kpy.storage.files import Files
+from kpy.storage.memory_files import MemoryFiles
 
 
 @pytest.fixture(params=["disk", "memory"])

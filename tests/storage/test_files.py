@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kpy.storage.files import AlreadyLocked, DiskFiles, FileRange, Files, MemoryFile, MemoryFiles
+from kpy.storage.disk_files import DiskFiles
+from kpy.storage.files import AlreadyLocked, FileRange, Files
+from kpy.storage.memory_files import MemoryFile, MemoryFiles
 
 
 def test_append_and_read(files: Files) -> None:

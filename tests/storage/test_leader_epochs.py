@@ -1,7 +1,8 @@
 import pytest
 
-from kpy.storage.files import Files, MemoryFiles
+from kpy.storage.files import Files
 from kpy.storage.leader_epochs import UNDEFINED, LeaderEpochs
+from kpy.storage.memory_files import MemoryFiles
 
 PATH = "topic-0/leader-epoch-checkpoint"
 

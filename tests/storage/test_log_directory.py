@@ -5,8 +5,10 @@ from uuid import UUID
 
 import pytest
 
-from kpy.storage.files import DiskFiles, Files, MemoryFiles
+from kpy.storage.disk_files import DiskFiles
+from kpy.storage.files import Files
 from kpy.storage.log_directory import DirectoryLocked, LogDirectory
+from kpy.storage.memory_files import MemoryFiles
 from kpy.storage.partition_log import PartitionLog
 from tests.storage.batches import NOW_MS, batch
 

@@ -16,8 +16,10 @@ from kpy.protocol.records import (
     build_control_batch,
     read_batches,
 )
-from kpy.storage.files import DiskFiles, Files, MemoryFiles
+from kpy.storage.disk_files import DiskFiles
+from kpy.storage.files import Files
 from kpy.storage.log_directory import LogDirectory
+from kpy.storage.memory_files import MemoryFiles
 from kpy.storage.partition_log import (
     AppendOrigin,
     AppendResult,

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.protocol.records import TRANSACTIONAL, ControlType, EndTransactionMarker, build_control_batch
-from kpy.storage.files import Files, MemoryFiles
+from kpy.storage.files import Files
 from kpy.storage.log_config import LogConfig
 from kpy.storage.log_directory import LogDirectory
+from kpy.storage.memory_files import MemoryFiles
 from kpy.storage.partition_log import AppendOrigin, AppendResult, PartitionLog
 from tests.storage.batches import NOW_MS, batch, sized_batch
 

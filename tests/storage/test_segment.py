@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kpy.storage.files import Files, MemoryFiles
+from kpy.storage.files import Files
 from kpy.storage.log_config import LogConfig
+from kpy.storage.memory_files import MemoryFiles
 from kpy.storage.offset_index import IndexCorrupt
 from kpy.storage.segment import Segment, file_name
 from tests.storage.batches import NOW_MS, batch, sized_batch
