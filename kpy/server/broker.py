@@ -35,7 +35,7 @@ from kpy.server.file_removal import FileRemoval
 from kpy.server.groups import Groups
 from kpy.server.handlers import all_handlers
 from kpy.server.handlers.create_topics import execute_create_topics
-from kpy.server.maintenance import expire_producers_forever, write_checkpoints_forever
+from kpy.server.maintenance import expire_producers_forever, open_logs, write_checkpoints_forever
 from kpy.server.memory import RequestMemory
 from kpy.server.network import ByteStream, Endpoint, accept_forever, bind, descriptor_limit
 from kpy.server.partitions import Partitions
@@ -201,6 +201,7 @@ class Broker:
             nursery.start_soon(timers.run)
             nursery.start_soon(connections.close_idle_forever)
             nursery.start_soon(services.groups.load_in_background)
+            nursery.start_soon(open_logs, logs)
             nursery.start_soon(write_checkpoints_forever, logs, config)
             nursery.start_soon(self._file_removal.run)
             nursery.start_soon(self._retention.run)

@@ -16,6 +16,16 @@ from kpy.storage.log_directory import LogDirectory
 logger = logging.getLogger(__name__)
 
 
+async def open_logs(logs: LogDirectory) -> None:
+    """Open what nobody has asked for since the start, so that it is looked after as all others are."""
+    for topic, partition in logs.unopened():
+        try:
+            logs.get(topic, partition)
+        except OSError as error:
+            logger.error("%s-%d: cannot be opened now: %s", topic, partition, error)
+        await trio.lowlevel.checkpoint()
+
+
 async def write_checkpoints_forever(logs: LogDirectory, config: BrokerConfig) -> None:
     """Every `log.flush.offset.checkpoint.interval.ms`. A disk that refuses is tried again the next time."""
     while True:

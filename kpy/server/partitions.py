@@ -170,6 +170,11 @@ class Partitions:
         found = self._open.get((topic, index))
         return found if found is not None else self._open_partition(topic, index)
 
+    def log(self, topic: str, index: int) -> PartitionLog | None:
+        """What is stored of a partition, None if that is nothing yet. Raises KAFKA_STORAGE_ERROR."""
+        with self._errors.answered(f"{topic}-{index}"):
+            return self.logs.get(topic, index)
+
     def topic_name(self, topic_id: UUID) -> str:
         """Raises UNKNOWN_TOPIC_ID."""
         topic = self.image.topic_by_id(topic_id)
@@ -231,7 +236,7 @@ class Partitions:
         if topic is None or not 0 <= index < len(topic.partitions):
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no partition {name}-{index}")
         config = self._log_config(name)
-        log = self.logs.get(name, index)
+        log = self.log(name, index)
         if log is None or log.topic_id != topic.topic_id:
             with self._errors.answered(f"{name}-{index}"):
                 log = self.logs.create(name, index, topic.topic_id, config)
@@ -252,8 +257,8 @@ class Partitions:
     def _delete(self, topic: TopicImage) -> None:
         self._log_configs.pop(topic.name, None)
         indexes = range(len(topic.partitions))
-        logs = [(index, self.logs.get(topic.name, index)) for index in indexes]
         try:
+            logs = [(index, self.logs.get(topic.name, index)) for index in indexes]
             self.logs.delete(
                 topic.name, *(index for index, log in logs if log is not None and log.topic_id == topic.topic_id)
             )
@@ -265,8 +270,10 @@ class Partitions:
                 partition.waiters.wake()
 
     def _set_strays_aside(self) -> None:
-        """Logs of topics of which the controller never heard: its own log was lost, or belongs elsewhere."""
-        for (name, index), log in list(self.logs.logs().items()):
-            topic = self.image.topic(name)
-            if name != CLUSTER_METADATA and (topic is None or topic.topic_id != log.topic_id):
+        """Logs of topics of which the controller never heard: its own log was lost, or belongs elsewhere.
+
+        One of a topic of the same name but another id is set aside when the partition is opened.
+        """
+        for name, index in [*self.logs.logs(), *self.logs.unopened()]:
+            if name != CLUSTER_METADATA and self.image.topic(name) is None:
                 self.logs.set_aside(name, index)

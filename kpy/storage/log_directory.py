@@ -12,9 +12,9 @@ replication-offset-checkpoint         high watermarks
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 from uuid import UUID
 
 from kpy.storage import checkpoints
@@ -43,15 +43,26 @@ class DirectoryLocked(Exception):
     """Another broker runs on the directory."""
 
 
-class LogDirectory:
-    """The logs of one data directory. A log has the default configuration until its owner sets another."""
+class _Unopened(NamedTuple):
+    """A log on the disk that nobody has asked for yet."""
 
-    __slots__ = ("_files", "_lock", "_logs", "context", "high_watermarks", "meta")
+    directory: str
+    known: LastKnown
+
+
+class LogDirectory:
+    """The logs of one data directory. A log has the default configuration until its owner sets another.
+
+    After a clean shutdown a log is opened when it is first asked for, so that ten thousand cost no time at the start.
+    """
+
+    __slots__ = ("_files", "_lock", "_logs", "_unopened", "context", "high_watermarks", "meta")
 
     def __init__(self, files: Files, lock: Lock) -> None:
         self._files = files
         self._lock = lock
         self._logs: dict[TopicPartition, PartitionLog] = {}
+        self._unopened: dict[TopicPartition, _Unopened] = {}
         self.context = LogContext.without_owner(files)
         """What the logs are given by their owner; one for all."""
         self.meta: Mapping[str, str] = {}
@@ -61,7 +72,7 @@ class LogDirectory:
 
     @classmethod
     def open(cls, files: Files, check_owner: Callable[[Mapping[str, str]], None] | None = None) -> Self:
-        """Take the lock and load every log: quickly after a clean shutdown, otherwise with recovery.
+        """Take the lock and find every log; after anything but a clean shutdown, open and recover all of them.
 
         `check_owner` is shown the meta.properties of a directory that is not new, and may raise: nothing has been
         changed by then.
@@ -87,19 +98,29 @@ class LogDirectory:
     # --- logs
 
     def get(self, topic: str, partition: int) -> PartitionLog | None:
-        return self._logs.get((topic, partition))
+        """The log, opened if it has not been yet; OSError if it cannot be read."""
+        key = (topic, partition)
+        log = self._logs.get(key)
+        if log is None and (unopened := self._unopened.get(key)) is not None:
+            log = self._open_log(key, unopened)
+        return log
 
     def logs(self) -> Mapping[TopicPartition, PartitionLog]:
+        """Those that are open."""
         return self._logs
+
+    def unopened(self) -> Sequence[TopicPartition]:
+        """Those on the disk that are not open."""
+        return tuple(self._unopened)
 
     def create(self, topic: str, partition: int, topic_id: UUID, config: LogConfig | None = None) -> PartitionLog:
         """A new, empty log, which never sees what an older topic of that name left behind."""
         key = (topic, partition)
-        old = self._logs.get(key)
+        old = self.get(topic, partition)
         if old is not None:
             if old.topic_id == topic_id:
                 raise ValueError(f"there is a log for {topic}-{partition} already")
-            self.delete(topic, partition)
+            self.set_aside(topic, partition)
         name = f"{topic}-{partition}"
         if self._files.exists(name):
             self._set_aside(name)
@@ -138,8 +159,9 @@ class LogDirectory:
         delay_ms = 0
         try:
             for partition in partitions:
-                log = self._logs.pop((topic, partition), None)
+                log = self.get(topic, partition)
                 if log is not None:
+                    del self._logs[topic, partition]
                     target = _with_suffix(log.name, f".{log.topic_id.hex}{_DELETE_SUFFIX}")
                     self._files.rename(log.name, target)
                     doomed.append(target)
@@ -151,8 +173,9 @@ class LogDirectory:
 
     def set_aside(self, topic: str, partition: int) -> None:
         """Keep the files of a log that nobody knows, but not as a log: they may be all that is left of some data."""
-        log = self._logs.pop((topic, partition))
-        self._set_aside(log.name)
+        self._logs.pop((topic, partition), None)
+        self._unopened.pop((topic, partition), None)
+        self._set_aside(f"{topic}-{partition}")
 
     def _set_aside(self, name: str) -> None:
         target = next(
@@ -176,17 +199,20 @@ class LogDirectory:
         Without `sync` it is quick, and a power loss may leave the files empty, which is to know nothing: the next
         start then reads more.
         """
-        logs = self._logs
         if high_watermarks is None:
-            high_watermarks = {key: log.end_offset for key, log in logs.items()}
-        recovery_points = {key: log.recovery_point for key, log in logs.items()}
+            high_watermarks = {key: log.end_offset for key, log in self._logs.items()}
+        unopened = self._unopened
+        recovery_points = {key: log.known.recovery_point for key, log in unopened.items()}
+        recovery_points |= {key: log.recovery_point for key, log in self._logs.items()}
+        kept = {key: offset for key, offset in self.high_watermarks.items() if key in unopened}
         self._files.replace(checkpoints.RECOVERY_POINT, checkpoints.encode_offsets(recovery_points))
         self.checkpoint_log_starts()
-        self._files.replace(checkpoints.REPLICATION_OFFSET, checkpoints.encode_offsets(high_watermarks))
+        self._files.replace(checkpoints.REPLICATION_OFFSET, checkpoints.encode_offsets({**kept, **high_watermarks}))
 
     def checkpoint_log_starts(self) -> None:
         """Write where logs start, so that records which were deleted stay deleted."""
-        starts = {
+        starts = {key: log.known.log_start_offset for key, log in self._unopened.items() if log.known.log_start_offset}
+        starts |= {
             key: log.log_start_offset
             for key, log in self._logs.items()
             if log.log_start_offset > log.segment_base_offsets[0]
@@ -242,17 +268,36 @@ class LogDirectory:
                 files.remove_directory(name)
                 continue
             topic, dash, number = name.rpartition("-")
-            topic_id = self._read_topic_id(name) if dash and topic and number.isdecimal() else None
-            if topic_id is None:
+            if not (dash and topic and number.isdecimal()):
                 continue
             key = (topic, int(number))
             known = LastKnown(
                 clean=clean, recovery_point=recovery_points.get(key, 0), log_start_offset=starts.get(key, 0)
             )
+            self._unopened[key] = _Unopened(name, known)
+            if not clean:
+                self.get(*key)
+
+    def _open_log(self, key: TopicPartition, unopened: _Unopened) -> PartitionLog | None:
+        """Open it, or pass it over if it does not say whose it is."""
+        name = unopened.directory
+        topic_id = self._read_topic_id(name)
+        if topic_id is None:
+            log = None
+        else:
+            topic, partition = key
             log = self._logs[key] = load_log(
-                files, name, topic=topic, partition=key[1], topic_id=topic_id, config=LogConfig(), known=known
+                self._files,
+                name,
+                topic=topic,
+                partition=partition,
+                topic_id=topic_id,
+                config=LogConfig(),
+                known=unopened.known,
             )
             log.context = self.context
+        del self._unopened[key]
+        return log
 
     def _read_offsets(self, name: str) -> dict[TopicPartition, int]:
         try:
