@@ -31,7 +31,6 @@ INT64_MAX = 2**63 - 1
 CLUSTER_WIDE = UpdateMode.CLUSTER_WIDE
 PER_BROKER = UpdateMode.PER_BROKER
 
-NO_RETENTION = "no data is deleted by age or size yet"
 NO_COMPACTION = "no log is compacted yet"
 NO_TIERS = "there is no tiered storage"
 NO_TIMED_FLUSH = "logs are not forced to disk by time yet"
@@ -212,19 +211,16 @@ class BrokerConfig(Options):
         CLEANUP_POLICIES,
         "how old data goes: by deleting segments, by compaction, both, or not at all",
         update_mode=CLUSTER_WIDE,
-        without_effect=NO_RETENTION,
     )
-    log_retention_ms: int | None = long(
-        None, "how long data is kept; -1 is for ever", update_mode=CLUSTER_WIDE, without_effect=NO_RETENTION
+    log_retention_ms: int | None = long(None, "how long data is kept; -1 is for ever", update_mode=CLUSTER_WIDE)
+    log_retention_minutes: int | None = integer(None, "log.retention.ms in minutes, if that is not set")
+    log_retention_hours: int = integer(168, "log.retention.ms in hours, if neither that nor the minutes are set")
+    log_retention_bytes: int = long(-1, "how much of a partition is kept; -1 is all", update_mode=CLUSTER_WIDE)
+    log_retention_check_interval_ms: int = long(
+        300000, at_least(1), "how often old data is looked for; that of a topic also when it is altered"
     )
-    log_retention_minutes: int | None = integer(
-        None, "log.retention.ms in minutes, if that is not set", without_effect=NO_RETENTION
-    )
-    log_retention_hours: int = integer(
-        168, "log.retention.ms in hours, if neither that nor the minutes are set", without_effect=NO_RETENTION
-    )
-    log_retention_bytes: int = long(
-        -1, "how much of a partition is kept; -1 is all", update_mode=CLUSTER_WIDE, without_effect=NO_RETENTION
+    log_initial_task_delay_ms: int = long(
+        30000, at_least(0), "how long after its start the broker first looks for old data", internal=True
     )
     log_local_retention_ms: int = long(
         -2, at_least(-2), "log.retention.ms of the local tier", update_mode=CLUSTER_WIDE, without_effect=NO_TIERS
@@ -237,7 +233,6 @@ class BrokerConfig(Options):
         at_least(0),
         "how long the files of a deleted segment stay",
         update_mode=CLUSTER_WIDE,
-        without_effect=NO_RETENTION,
     )
     log_cleaner_delete_retention_ms: int = long(
         86400000,

@@ -13,7 +13,6 @@ from kpy.config.broker import (
     INT64_MAX,
     LZ4_LEVELS,
     NO_COMPACTION,
-    NO_RETENTION,
     NO_TIERS,
     NO_TIMED_FLUSH,
     ONE_REPLICA,
@@ -59,7 +58,6 @@ class TopicConfig(Options):
         CLEANUP_POLICIES,
         "how old data goes: delete drops old segments, compact keeps each key's last record; both, or none",
         synonyms=default_of("log.cleanup.policy"),
-        without_effect=NO_RETENTION,
     )
     compression_type: str = string(
         "producer",
@@ -88,7 +86,6 @@ class TopicConfig(Options):
         at_least(0),
         "how long the files of a deleted segment stay",
         synonyms=default_of("log.segment.delete.delay.ms"),
-        without_effect=NO_RETENTION,
     )
     flush_messages: int = long(
         INT64_MAX,
@@ -197,14 +194,12 @@ class TopicConfig(Options):
         -1,
         "how much of a partition is kept; -1 is all",
         synonyms=default_of("log.retention.bytes"),
-        without_effect=NO_RETENTION,
     )
     retention_ms: int = long(
         604800000,
         at_least(-1),
         "how long data is kept; -1 is for ever",
         synonyms=default_of("log.retention.ms", "log.retention.minutes", "log.retention.hours"),
-        without_effect=NO_RETENTION,
     )
     segment_bytes: int = integer(
         1073741824,

@@ -31,6 +31,7 @@ from kpy.server.connections import Connections
 from kpy.server.data_directory import DIRECTORY_ID, DataDirectoryError, open_data_directory
 from kpy.server.dispatch import Dispatcher
 from kpy.server.fetch_sessions import FetchSessions
+from kpy.server.file_removal import FileRemoval
 from kpy.server.groups import Groups
 from kpy.server.handlers import all_handlers
 from kpy.server.handlers.create_topics import execute_create_topics
@@ -38,6 +39,7 @@ from kpy.server.maintenance import expire_producers_forever, open_logs, write_ch
 from kpy.server.memory import RequestMemory
 from kpy.server.network import ByteStream, Endpoint, accept_forever, bind, descriptor_limit
 from kpy.server.partitions import Partitions
+from kpy.server.retention import Retention
 from kpy.server.services import Services
 from kpy.server.timers import Timers
 from kpy.storage.checkpoints import parse_uuid
@@ -69,6 +71,8 @@ class Broker:
         self.addresses: list[Endpoint] = []
         self.services: Services
         self._random = random_source or SystemRandom()
+        self._file_removal: FileRemoval
+        self._retention: Retention
         self._stop = trio.Event()
 
     def stop(self) -> None:
@@ -118,10 +122,15 @@ class Broker:
 
     def _build(self, logs: LogDirectory, timers: Timers) -> None:
         config, clock = self.config, self.clock
+        self._file_removal = FileRemoval(logs.files)
+        logs.context.random_source = self._random
+        if config.data_dir is not None:  # in memory there would be nothing to copy back
+            logs.context.remove_later = self._file_removal.later
         cluster = ClusterMetadata(
             config, logs, clock=clock, timers=timers, new_uuid=self._new_uuid, random_source=self._random
         )
         partitions = Partitions(logs, clock)
+        self._retention = Retention(partitions, lambda: self.services.config, clock)
         groups = Groups(
             config,
             partitions,
@@ -151,6 +160,7 @@ class Broker:
                 image.config(ResourceType.BROKER, ""), image.config(ResourceType.BROKER, str(self.config.node_id))
             )
         services.partitions.image_changed(image, changes, services.config)
+        self._retention.check_soon(_topics_with_other_configs(image, changes))
         services.groups.image_changed(changes)
 
     def _register(self, listeners: list["BoundListener"]) -> bool:
@@ -193,6 +203,8 @@ class Broker:
             nursery.start_soon(services.groups.load_in_background)
             nursery.start_soon(open_logs, logs)
             nursery.start_soon(write_checkpoints_forever, logs, config)
+            nursery.start_soon(self._file_removal.run)
+            nursery.start_soon(self._retention.run)
             nursery.start_soon(expire_producers_forever, logs, lambda: services.config, self.clock)
             accepting: list[trio.CancelScope] = []
             for listener in listeners:
@@ -219,6 +231,13 @@ class Broker:
             made = uuid.UUID(int=self._random.getrandbits(128), version=4)
             if made.bytes[0] >> 2 != BASE64_DASH:
                 return made
+
+
+def _topics_with_other_configs(image: ClusterImage, changes: Changes) -> list[str]:
+    """Those that were altered; all, if the broker was, whose options are their defaults."""
+    if any(kind is ResourceType.BROKER for kind, _ in changes.configs):
+        return list(image.topics)
+    return [name for kind, name in changes.configs if kind is ResourceType.TOPIC]
 
 
 class BoundListener(NamedTuple):

@@ -156,6 +156,7 @@ class Partitions:
         self._config: BrokerConfig | None = None
         self._errors = StorageErrors()
         self._open: dict[tuple[str, int], Partition] = {}
+        self._log_configs: dict[str, LogConfig] = {}
 
     @property
     def image(self) -> ClusterImage:
@@ -190,11 +191,35 @@ class Partitions:
             self._delete(topic)
         if first:
             self._set_strays_aside()
-        changed = {name for kind, name in changes.configs if kind is ResourceType.TOPIC}
-        all_changed = any(kind is ResourceType.BROKER for kind, _ in changes.configs)
-        for (topic_name, _), partition in self._open.items():
-            if all_changed or topic_name in changed:
-                partition.log.config = self._log_config(topic_name)
+        if changes.configs:
+            self._configure(changes)
+
+    def _configure(self, changes: Changes) -> None:
+        if any(kind is ResourceType.BROKER for kind, _ in changes.configs):
+            self._log_configs.clear()
+        for kind, name in changes.configs:
+            if kind is ResourceType.TOPIC:
+                self._log_configs.pop(name, None)
+        for (topic, _), partition in self._open.items():
+            partition.log.config = self._log_config(topic)
+
+    def tended_logs(self) -> Iterator[PartitionLog]:
+        """The logs of topics, each configured as its topic is; others may be deleted while this goes on."""
+        for (name, index), log in list(self.logs.logs().items()):
+            topic = self.image.topic(name)
+            if topic is not None and topic.topic_id == log.topic_id and self.logs.get(name, index) is log:
+                log.config = self._log_config(name)
+                yield log
+
+    def delete_old_segments(self, log: PartitionLog, *, now_ms: int) -> int:
+        """Have some go that retention does not keep; how many. Raises OSError."""
+        partition = self._open.get((log.topic, log.partition))
+        high_watermark = log.end_offset if partition is None else partition.high_watermark
+        try:
+            return log.delete_old_segments(high_watermark=high_watermark, now_ms=now_ms)
+        finally:
+            if partition is not None:
+                partition.waiters.wake()
 
     def checkpoint_log_starts(self) -> None:
         """Have on the disk where logs start. Raises KAFKA_STORAGE_ERROR."""
@@ -221,11 +246,16 @@ class Partitions:
         return partition
 
     def _log_config(self, topic: str) -> LogConfig:
-        if self._config is None:
-            raise AssertionError("partitions are asked for before the cluster image is loaded")
-        return log_config(self._config, self.image.config(ResourceType.TOPIC, topic))
+        found = self._log_configs.get(topic)
+        if found is None:
+            if self._config is None:
+                raise AssertionError("partitions are asked for before the cluster image is loaded")
+            found = log_config(self._config, self.image.config(ResourceType.TOPIC, topic))
+            self._log_configs[topic] = found
+        return found
 
     def _delete(self, topic: TopicImage) -> None:
+        self._log_configs.pop(topic.name, None)
         indexes = range(len(topic.partitions))
         try:
             logs = [(index, self.logs.get(topic.name, index)) for index in indexes]

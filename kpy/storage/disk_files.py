@@ -107,6 +107,9 @@ class DiskFiles:
     def size(self, path: str) -> int:
         return (self._root / path).stat().st_size
 
+    def modified_ms(self, path: str) -> int:
+        return (self._root / path).stat().st_mtime_ns // 1_000_000
+
     def list(self, path: str = "") -> list[str]:
         try:
             return os.listdir(self._root / path)

@@ -66,6 +66,9 @@ class Files(Protocol):
     def size(self, path: str) -> int:
         """The size of a file that is there."""
 
+    def modified_ms(self, path: str) -> int | None:
+        """When a file that is there was last written, None if these files do not know such times."""
+
     def list(self, path: str = "") -> list[str]:
         """The names in a directory, in no order; none if it is not there."""
 

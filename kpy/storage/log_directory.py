@@ -22,6 +22,7 @@ from kpy.storage.checkpoints import TopicPartition
 from kpy.storage.files import AlreadyLocked, Files, Lock
 from kpy.storage.leader_epochs import LeaderEpochs
 from kpy.storage.log_config import LogConfig
+from kpy.storage.log_context import LogContext
 from kpy.storage.partition_log import PartitionLog
 from kpy.storage.producer_states import ProducerStates
 from kpy.storage.recovery import LastKnown, load_log
@@ -55,13 +56,15 @@ class LogDirectory:
     After a clean shutdown a log is opened when it is first asked for, so that ten thousand cost no time at the start.
     """
 
-    __slots__ = ("_files", "_lock", "_logs", "_unopened", "high_watermarks", "meta")
+    __slots__ = ("_files", "_lock", "_logs", "_unopened", "context", "high_watermarks", "meta")
 
     def __init__(self, files: Files, lock: Lock) -> None:
         self._files = files
         self._lock = lock
         self._logs: dict[TopicPartition, PartitionLog] = {}
         self._unopened: dict[TopicPartition, _Unopened] = {}
+        self.context = LogContext.without_owner(files)
+        """What the logs are given by their owner; one for all."""
         self.meta: Mapping[str, str] = {}
         """The content of meta.properties, empty for a directory that is new."""
         self.high_watermarks: Mapping[TopicPartition, int] = {}
@@ -87,6 +90,10 @@ class LogDirectory:
             lock.release()
             raise
         return directory
+
+    @property
+    def files(self) -> Files:
+        return self._files
 
     # --- logs
 
@@ -122,6 +129,7 @@ class LogDirectory:
         except OSError:
             self._files.remove_directory(name)
             raise
+        log.context = self.context
         return log
 
     def _make(self, name: str, topic: str, partition: int, topic_id: UUID, config: LogConfig) -> PartitionLog:
@@ -146,8 +154,9 @@ class LogDirectory:
         )
 
     def delete(self, topic: str, *partitions: int) -> None:
-        """Remove logs, those that are there. Ranges that were read of them stay readable."""
+        """Remove logs, those that are there; the files go in their time. Ranges that were read stay readable."""
         doomed = []
+        delay_ms = 0
         try:
             for partition in partitions:
                 log = self.get(topic, partition)
@@ -156,11 +165,11 @@ class LogDirectory:
                     target = _with_suffix(log.name, f".{log.topic_id.hex}{_DELETE_SUFFIX}")
                     self._files.rename(log.name, target)
                     doomed.append(target)
+                    delay_ms = max(delay_ms, log.config.file_delete_delay_ms)
             if doomed:
                 self._files.sync_directory()
         finally:
-            for target in doomed:
-                self._files.remove_directory(target)
+            self.context.remove_later(doomed, delay_ms)
 
     def set_aside(self, topic: str, partition: int) -> None:
         """Keep the files of a log that nobody knows, but not as a log: they may be all that is left of some data."""
@@ -286,6 +295,7 @@ class LogDirectory:
                 config=LogConfig(),
                 known=unopened.known,
             )
+            log.context = self.context
         del self._unopened[key]
         return log
 

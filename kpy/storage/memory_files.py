@@ -128,6 +128,9 @@ class MemoryFiles:
             raise FileNotFoundError(path)
         return file.size
 
+    def modified_ms(self, path: str) -> None:
+        return None
+
     def list(self, path: str = "") -> list[str]:
         files = list(self._directories.get(path, ()))
         return files if path else files + [directory for directory in self._directories if directory]

@@ -10,6 +10,7 @@ Appending is one write of the producer's own bytes, stamped in place. Everything
 be found again in them, so that a process may end at any moment (see `kpy.storage.recovery`).
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from struct import Struct
 from typing import Final, NamedTuple
@@ -23,7 +24,9 @@ from kpy.storage.batch_validation import ValidBatch, validate
 from kpy.storage.files import FileRange, Files
 from kpy.storage.leader_epochs import LeaderEpochs
 from kpy.storage.log_config import LogConfig, TimestampType
+from kpy.storage.log_context import DELETED_SUFFIX, LogContext
 from kpy.storage.producer_states import SNAPSHOT_SUFFIX, AppendOrigin, ProducerStates
+from kpy.storage.retention import SegmentSpan, old_segments
 from kpy.storage.segment import Segment, file_name
 from kpy.storage.segments import Segments
 
@@ -37,9 +40,14 @@ __all__ = [
     "TimestampType",
 ]
 
+_logger = logging.getLogger(__name__)
+
 _BASE_OFFSET: Final = Struct(">q")
 _LEADER_EPOCH: Final = Struct(">i")
 _LEADER_EPOCH_POSITION: Final = 12
+
+SEGMENTS_AT_ONCE: Final = 16
+"""So many are removed before others may run; each takes a few calls to the file system."""
 
 _decompressor: Final = Decompressor()
 """One for all logs: what it returns is used before the next batch comes."""
@@ -90,6 +98,7 @@ class PartitionLog:
         "_snapshots",
         "_unflushed_messages",
         "config",
+        "context",
         "end_offset",
         "log_start_offset",
         "partition",
@@ -129,6 +138,7 @@ class PartitionLog:
         self.end_offset = end_offset
         self.recovery_point = recovery_point
         self._unflushed_messages = 0
+        self.context = LogContext.without_owner(files)
 
     # --- what it is
 
@@ -229,11 +239,16 @@ class PartitionLog:
             data = bytearray(data)
         _BASE_OFFSET.pack_into(data, 0, base_offset)
         _LEADER_EPOCH.pack_into(data, _LEADER_EPOCH_POSITION, leader_epoch)
-        if not self._segments.active.has_room(size, last_offset, valid.max_timestamp, now_ms, config):
+        active = self._segments.active
+        if config.segment_jitter_ms and active.roll_jitter_ms is None:
+            active.roll_jitter_ms = self.context.jitter_ms(min(config.segment_jitter_ms, config.segment_ms))
+        if not active.has_room(size, last_offset, valid.max_timestamp, now_ms, config):
             self._roll()
         if leader_epoch > self._epochs.latest:
             self._epochs.assign(leader_epoch, base_offset)
         self._segments.active.append(data, base_offset, last_offset, valid.max_timestamp)
+        if valid.max_timestamp < 0:
+            self._segments.active.written_ms = now_ms
 
     def _roll(self) -> None:
         """Close the active segment for writing and begin the next at the end offset."""
@@ -323,24 +338,69 @@ class PartitionLog:
     # --- removing
 
     def delete_records_before(self, offset: int) -> int:
-        """Move the log start to that offset (DeleteRecords, KIP-107); whole segments before it are removed."""
+        """Move the log start to that offset (DeleteRecords, KIP-107); whole segments before it are removed.
+
+        If there are many, those that are left go when `delete_old_segments` is called.
+        """
         if not 0 <= offset <= self.end_offset:
             raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE, f"offset {offset} is beyond the end, {self.end_offset}")
         if offset > self.log_start_offset:
-            self.log_start_offset = offset
-            self._remove_segments(self._segments.take_before(offset))
-            if self._epochs.truncate_start(offset):
-                self._epochs.store()
+            self._move_start(offset)
+            self._remove_oldest(min(len(self._segments.before(offset)), SEGMENTS_AT_ONCE))
         return self.log_start_offset
 
-    def _remove_segments(self, doomed: Sequence[Segment]) -> None:
-        """Remove those segments' files, and the snapshots that only they need."""
-        for segment in doomed:
-            segment.remove()
-        first = self._segments.first_base_offset
-        for offset in [snapshot for snapshot in self._snapshots if snapshot < first]:
-            self._files.remove(self._path(offset))
-            self._snapshots.remove(offset)
+    def delete_old_segments(self, *, high_watermark: int, now_ms: int) -> int:
+        """Remove the oldest segments if they are too old, too much, or before the log start, some at a time; how many.
+
+        OSError if the disk refuses: no segment behind that one is removed, and the next call tries again.
+        """
+        bases = self._segments.base_offsets
+        ends = (*bases[1:], self.end_offset)
+        spans = [
+            SegmentSpan(end, segment.size, segment.newest_ms())
+            for segment, end in zip(self._segments, ends, strict=True)
+        ]
+        removed = 0
+        for doomed in old_segments(
+            spans,
+            self.config,
+            log_start_offset=self.log_start_offset,
+            high_watermark=high_watermark,
+            now_ms=now_ms,
+        ):
+            count = min(doomed.segments, SEGMENTS_AT_ONCE - removed)
+            if not count:
+                break
+            removed += count
+            if removed == len(spans):
+                self._roll()
+            start = ends[removed - 1]
+            _logger.info("%s: deleting %d segments before offset %d: %s", self.name, count, start, doomed.reason)
+            self._move_start(max(self.log_start_offset, start))
+            self._remove_oldest(count)
+        return removed
+
+    def _move_start(self, offset: int) -> None:
+        self.log_start_offset = offset
+        if self._epochs.truncate_start(offset):
+            self._epochs.store()
+
+    def _remove_oldest(self, count: int) -> None:
+        """Give up so many segments, and the snapshots that only they need; the files go in their time."""
+        deleted: list[str] = []
+        try:
+            for _ in range(count):
+                deleted += self._segments.first.retire()
+                self._segments.drop_first()
+            first = self._segments.first_base_offset
+            for offset in [snapshot for snapshot in self._snapshots if snapshot < first]:
+                path = self._path(offset)
+                self._files.rename(path, path + DELETED_SUFFIX)
+                self._snapshots.remove(offset)
+                deleted.append(path + DELETED_SUFFIX)
+        finally:
+            if deleted:
+                self.context.remove_later(deleted, self.config.file_delete_delay_ms)
 
     # --- keeping
 

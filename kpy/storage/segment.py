@@ -15,6 +15,7 @@ from kpy.protocol.records import NO_TIMESTAMP, BatchHeader
 from kpy.storage.batch_scan import is_sound, scan_batches, scan_headers
 from kpy.storage.files import File, FileRange, Files
 from kpy.storage.log_config import LogConfig
+from kpy.storage.log_context import DELETED_SUFFIX
 from kpy.storage.offset_index import ENTRY_BYTES as OFFSET_ENTRY_BYTES
 from kpy.storage.offset_index import RELATIVE_OFFSET_MAX, IndexCorrupt, OffsetIndex
 from kpy.storage.time_index import ENTRY_BYTES as TIME_ENTRY_BYTES
@@ -60,6 +61,8 @@ class Segment:
         "first_timestamp",
         "max_timestamp",
         "max_timestamp_offset",
+        "roll_jitter_ms",
+        "written_ms",
     )
 
     def __init__(self, files: Files, directory: str, base_offset: int, index_interval_bytes: int) -> None:
@@ -82,6 +85,10 @@ class Segment:
         self.max_timestamp = NO_TIMESTAMP
         self.max_timestamp_offset = base_offset
         """The last offset of the first batch that has the largest timestamp."""
+        self.roll_jitter_ms: int | None = None
+        """How much earlier than by segment.ms it is rolled, once that was drawn."""
+        self.written_ms: int | None = None
+        """When it was last written, where no timestamp says so."""
 
     @classmethod
     def create(cls, files: Files, directory: str, base_offset: int, index_interval_bytes: int) -> Self:
@@ -122,7 +129,7 @@ class Segment:
             self._first_append_ms = self._first_append_ms or now_ms
             waited_ms = now_ms - self._first_append_ms
         return (
-            waited_ms <= config.segment_ms - config.segment_jitter_ms
+            waited_ms <= config.roll_ms - (self.roll_jitter_ms or 0)
             and len(self._offsets()) < config.segment_index_bytes // OFFSET_ENTRY_BYTES
             and len(self._times()) < config.segment_index_bytes // TIME_ENTRY_BYTES - 1
         )
@@ -356,6 +363,27 @@ class Segment:
 
     def close(self) -> None:
         self._log.close()
+
+    def newest_ms(self) -> int | None:
+        """The largest timestamp; if no record has one, when the file was last written, if that is known."""
+        if self.max_timestamp >= 0:
+            return self.max_timestamp
+        if self.written_ms is None:
+            self.written_ms = self._files.modified_ms(self.path(LOG_SUFFIX))
+        return self.written_ms
+
+    def retire(self) -> list[str]:
+        """Rename the files, so that no start takes them for a segment; returns what they are called now.
+
+        Ranges that were read of it stay readable.
+        """
+        deleted = []
+        for suffix in (LOG_SUFFIX, *INDEX_SUFFIXES):
+            path = self.path(suffix)
+            if self._files.exists(path):
+                self._files.rename(path, path + DELETED_SUFFIX)
+                deleted.append(path + DELETED_SUFFIX)
+        return deleted
 
     def remove(self) -> None:
         """Remove the files. Ranges that were read of it stay readable: the last reference closes the file."""

@@ -41,13 +41,20 @@ class Segments:
         """The segment that holds that offset, or would, and all behind it."""
         return self._segments[max(bisect_right(self._base_offsets, offset) - 1, 0) :]
 
-    def take_before(self, offset: int) -> Sequence[Segment]:
-        """Give up the segments whose offsets are all before that one; the active one always stays."""
-        count = max(bisect_right(self._base_offsets, offset) - 1, 0)
-        taken = self._segments[:count]
-        del self._segments[:count]
-        del self._base_offsets[:count]
-        return taken
+    @property
+    def first(self) -> Segment:
+        return self._segments[0]
+
+    def before(self, offset: int) -> Sequence[Segment]:
+        """The segments whose offsets are all before that one; never the active one."""
+        return self._segments[: max(bisect_right(self._base_offsets, offset) - 1, 0)]
+
+    def drop_first(self) -> None:
+        """Give up the oldest, which is not the active one."""
+        if len(self._segments) == 1:
+            raise ValueError("a log has at least one segment")
+        del self._segments[0]
+        del self._base_offsets[0]
 
     def check_invariants(self) -> None:
         """For tests: raise if they are not as the docstring says."""
