@@ -41,6 +41,9 @@ _BASE_OFFSET: Final = Struct(">q")
 _LEADER_EPOCH: Final = Struct(">i")
 _LEADER_EPOCH_POSITION: Final = 12
 
+_LOOK_EVERY_MS: Final = 1000
+"""How often a log that is written to looks whether its file is where it was: what is open can be written for ever."""
+
 _decompressor: Final = Decompressor()
 """One for all logs: what it returns is used before the next batch comes."""
 
@@ -85,6 +88,7 @@ class PartitionLog:
         "_directory",
         "_epochs",
         "_files",
+        "_looked_ms",
         "_producers",
         "_segments",
         "_snapshots",
@@ -129,6 +133,7 @@ class PartitionLog:
         self.end_offset = end_offset
         self.recovery_point = recovery_point
         self._unflushed_messages = 0
+        self._looked_ms = 0
 
     # --- what it is
 
@@ -229,6 +234,9 @@ class PartitionLog:
             data = bytearray(data)
         _BASE_OFFSET.pack_into(data, 0, base_offset)
         _LEADER_EPOCH.pack_into(data, _LEADER_EPOCH_POSITION, leader_epoch)
+        if not 0 <= now_ms - self._looked_ms < _LOOK_EVERY_MS:
+            self._segments.active.check_in_place()
+            self._looked_ms = now_ms
         if not self._segments.active.has_room(size, last_offset, valid.max_timestamp, now_ms, config):
             self._roll()
         if leader_epoch > self._epochs.latest:
