@@ -262,6 +262,12 @@ class BrokerConfig(Options):
         update_mode=CLUSTER_WIDE,
         without_effect=NO_COMPACTION,
     )
+    kpy_open_files_max: int = integer(
+        -1,
+        BetweenOr(16, INT32_MAX, -1),
+        "how many files of logs stay open while nobody uses them; -1 is a quarter of what the process may open"
+        " (ulimit -n), at the most 8192",
+    )
     log_preallocate: bool = boolean(
         False,
         "whether a segment's file has its full size from the start",

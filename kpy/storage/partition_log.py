@@ -48,6 +48,8 @@ _LEADER_EPOCH_POSITION: Final = 12
 
 SEGMENTS_AT_ONCE: Final = 16
 """So many are removed before others may run; each takes a few calls to the file system."""
+_LOOK_EVERY_MS: Final = 1000
+"""How often a log that is written to looks whether its file is where it was: what is open can be written for ever."""
 
 _decompressor: Final = Decompressor()
 """One for all logs: what it returns is used before the next batch comes."""
@@ -93,6 +95,7 @@ class PartitionLog:
         "_directory",
         "_epochs",
         "_files",
+        "_looked_ms",
         "_producers",
         "_segments",
         "_snapshots",
@@ -139,6 +142,7 @@ class PartitionLog:
         self.recovery_point = recovery_point
         self._unflushed_messages = 0
         self.context = LogContext.without_owner(files)
+        self._looked_ms = 0
 
     # --- what it is
 
@@ -240,6 +244,9 @@ class PartitionLog:
         _BASE_OFFSET.pack_into(data, 0, base_offset)
         _LEADER_EPOCH.pack_into(data, _LEADER_EPOCH_POSITION, leader_epoch)
         active = self._segments.active
+        if not 0 <= now_ms - self._looked_ms < _LOOK_EVERY_MS:
+            active.check_in_place()
+            self._looked_ms = now_ms
         if config.segment_jitter_ms and active.roll_jitter_ms is None:
             active.roll_jitter_ms = self.context.jitter_ms(min(config.segment_jitter_ms, config.segment_ms))
         if not active.has_room(size, last_offset, valid.max_timestamp, now_ms, config):

@@ -109,6 +109,10 @@ class Segment:
 
     # --- writing
 
+    def check_in_place(self) -> None:
+        """OSError if the file has vanished although it is still open: what is written to it would be lost."""
+        self._log.check_in_place()
+
     def has_room(self, size: int, last_offset: int, max_timestamp: int, now_ms: int, config: LogConfig) -> bool:
         """Whether a batch may go here, or the log has to roll first (Kafka's `LogSegment.shouldRoll`).
 
@@ -312,7 +316,7 @@ class Segment:
         return start - position if start > position and end - start > 2 * self._index_interval_bytes else size
 
     def range(self, position: int, size: int) -> FileRange:
-        return FileRange(self._log, position, size)
+        return self._log.range(position, size)
 
     def reaching(self, timestamp: int, start_offset: int) -> Iterator[tuple[int, BatchHeader]]:
         """Position and header of the batches, from that offset on, whose largest timestamp is at least that."""

@@ -19,7 +19,6 @@ from kpy.protocol.primitives import (
     UnsignedVarint,
     UuidType,
     WithLength,
-    minimum_size,
     unsigned_varint,
 )
 from kpy.protocol.schema import Data, Layout, layout

@@ -48,13 +48,17 @@ class FailingFile(DiskFile):
     def append(self, data: Buffer) -> None:
         if self.disk.refuses("append", self.path):
             if self.disk.tears:
-                os.pwrite(self.fileno(), memoryview(data)[: len(data) // 2], self.size)
+                os.pwrite(self.pin().fileno(), memoryview(data)[: len(data) // 2], self.size)
             raise self.disk.failure()
         super().append(data)
 
     def read_at(self, position: int, size: int) -> bytes:
         self.disk.check("read", self.path)
         return super().read_at(position, size)
+
+    def read_resident(self, position: int, size: int) -> Buffer:
+        self.disk.check("read", self.path)
+        return super().read_resident(position, size)
 
     def truncate(self, size: int) -> None:
         self.disk.check("truncate", self.path)
@@ -75,7 +79,7 @@ class FailingFiles(DiskFiles):
     def open(self, path: str) -> DiskFile:
         full_path = Path(self.location) / path
         self.disk.check("open" if full_path.exists() else "create", path)
-        file = FailingFile(str(full_path))
+        file = FailingFile(str(full_path), self.descriptors)
         file.disk = self.disk
         return file
 

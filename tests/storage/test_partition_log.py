@@ -366,7 +366,7 @@ def test_flush(log: PartitionLog, files: Files) -> None:
     assert log.recovery_point == 15
 
 
-def test_no_space(log: PartitionLog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_space(log: PartitionLog, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the disk is full the append fails, and goes on when it is not full any more."""
     append_sized(log, 2)
 
@@ -374,7 +374,7 @@ def test_no_space(log: PartitionLog, monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(log.read(0, 1, up_to=1, at_least_one=True).parts[0].file), "append", full)
+        patch.setattr(type(files.open("topic-0/00000000000000000000.log")), "append", full)
         with pytest.raises(OSError, match="No space left"):
             append_sized(log, 1)
     append_sized(log, 1)
