@@ -9,6 +9,7 @@ import json
 import shutil
 import struct
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -68,6 +69,12 @@ class JavaCodec:
     def write_batch(self, described: dict[str, Any]) -> bytes:
         """A record batch that Java writes; of what `read_batches` tells, it takes all that does not follow."""
         return self._ask("write-batch", json.dumps(described).encode())[1]
+
+    def partitions_of_groups(self, group_ids: Sequence[str], partition_count: int) -> list[int]:
+        """Where Kafka's group coordinator puts each of these groups."""
+        described, _ = self._ask(f"group-partitions {partition_count}", json.dumps(group_ids).encode())
+        partitions: list[int] = json.loads(described)
+        return partitions
 
     def _ask(self, command: str, data: bytes) -> tuple[bytes, bytes]:
         stdin = self._process.stdin
