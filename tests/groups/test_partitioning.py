@@ -4,7 +4,8 @@ from random import Random
 
 import pytest
 
-from kpy.groups.partitioning import java_hash, partition_for
+from kpy.groups.java import java_hash
+from kpy.groups.partitioning import partition_for
 from tests.protocol.java_codec import JavaCodec
 
 BY_JAVA = [  # String.hashCode() and Utils.abs(...) % 50 of a Java 17

@@ -76,6 +76,12 @@ class JavaCodec:
         partitions: list[int] = json.loads(described)
         return partitions
 
+    def hash_map_order(self, keys: Sequence[str]) -> list[str]:
+        """These keys as a HashMap lists them."""
+        described, _ = self._ask("hash-map-order", json.dumps(keys).encode())
+        order: list[str] = json.loads(described)
+        return order
+
     def _ask(self, command: str, data: bytes) -> tuple[bytes, bytes]:
         stdin = self._process.stdin
         assert stdin
