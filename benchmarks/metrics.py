@@ -31,6 +31,8 @@ class Scale:
     groups: int
     catch_up_bytes: int
     partitions: int
+    members: int
+    requests_per_member: int
 
 
 FULL = Scale(
@@ -44,6 +46,8 @@ FULL = Scale(
     groups=5,
     catch_up_bytes=2_000_000_000,
     partitions=10_000,
+    members=1_000,
+    requests_per_member=40,
 )
 QUICK = Scale(
     rounds=1,
@@ -56,6 +60,8 @@ QUICK = Scale(
     groups=1,
     catch_up_bytes=8_000_000,
     partitions=50,
+    members=100,
+    requests_per_member=4,
 )
 
 

@@ -87,7 +87,7 @@ def test_reset_offsets(clients: Clients, broker: Broker, unique: Callable[[str],
 def test_offsets_of_a_running_group_are_not_altered(
     clients: Clients, broker: Broker, unique: Callable[[str], str]
 ) -> None:
-    """While there are members, whoever is none of them is refused; once they have left, an admin client sets offsets."""
+    """While there are members, others are refused; once they have left, an admin client sets offsets."""
     topic, group = topic_of_ten(clients), unique("group")
     admin = AdminClient({"bootstrap.servers": broker.bootstrap})
 
