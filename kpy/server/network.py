@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 Part = Buffer | FileRange
 
 ACCEPT_RETRY_SECONDS = 0.1
+ACCEPTED_BETWEEN_CHECKPOINTS = 64
+"""Between two of them every other connection that is ready is served."""
 FREE_PORT_ATTEMPTS = 16
 ACCEPT_ERRORS_OF_THE_MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 ACCEPT_ERRORS_OF_THE_PEER = {errno.ECONNABORTED, errno.EPERM, errno.EPROTO}
@@ -211,6 +213,7 @@ async def accept_forever(listener: socket.socket, serve: Callable[[SocketStream]
     over; any other failure is loud.
     """
     logs = OncePerSecond()
+    accepted = 0
     while True:
         try:
             sock, _ = listener.accept()
@@ -230,7 +233,9 @@ async def accept_forever(listener: socket.socket, serve: Callable[[SocketStream]
                 sock.close()
             else:
                 serve(stream)
-            await trio.lowlevel.checkpoint()
+            accepted += 1
+            if accepted % ACCEPTED_BETWEEN_CHECKPOINTS == 0:
+                await trio.lowlevel.checkpoint()
 
 
 def descriptor_limit() -> int:
