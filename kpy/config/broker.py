@@ -33,7 +33,6 @@ PER_BROKER = UpdateMode.PER_BROKER
 
 NO_COMPACTION = "no log is compacted yet"
 NO_TIERS = "there is no tiered storage"
-NO_TIMED_FLUSH = "logs are not forced to disk by time yet"
 ONE_REPLICA = "a partition has one replica, which is never out of sync"
 
 CODECS = OneOf(("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"))
@@ -189,10 +188,9 @@ class BrokerConfig(Options):
         None,
         "how long a record may be written before it is forced to disk",
         update_mode=CLUSTER_WIDE,
-        without_effect=NO_TIMED_FLUSH,
     )
     log_flush_scheduler_interval_ms: int = long(
-        INT64_MAX, "log.flush.interval.ms, if that is not set", without_effect=NO_TIMED_FLUSH
+        INT64_MAX, "log.flush.interval.ms, if that is not set; each log is forced to disk in its own time"
     )
     log_flush_offset_checkpoint_interval_ms: int = integer(
         60000, at_least(1), "how often a data directory notes how far its logs are on the disk, and where they start"

@@ -32,16 +32,18 @@ from kpy.server.data_directory import DIRECTORY_ID, DataDirectoryError, open_dat
 from kpy.server.dispatch import Dispatcher
 from kpy.server.fetch_sessions import FetchSessions
 from kpy.server.file_removal import FileRemoval
+from kpy.server.flushing import Flusher
 from kpy.server.groups import Groups
 from kpy.server.handlers import all_handlers
 from kpy.server.handlers.create_topics import execute_create_topics
-from kpy.server.maintenance import expire_producers_forever, open_logs, write_checkpoints_forever
+from kpy.server.maintenance import Checkpoints, expire_producers_forever, open_logs, write_checkpoints_forever
 from kpy.server.memory import RequestMemory
 from kpy.server.network import ByteStream, Endpoint, accept_forever, bind, descriptor_limit
 from kpy.server.partitions import Partitions
 from kpy.server.retention import Retention
 from kpy.server.services import Services
 from kpy.server.timers import Timers
+from kpy.server.workers import FLUSHING_THREADS_MAX, RunInWorker, Workers
 from kpy.storage.checkpoints import parse_uuid
 from kpy.storage.log_directory import LogDirectory
 
@@ -64,7 +66,12 @@ class Broker:
     """One broker. `run` serves until `stop` is called; both belong to the same trio run."""
 
     def __init__(
-        self, config: BrokerConfig, *, clock: Clock | None = None, random_source: Random | None = None
+        self,
+        config: BrokerConfig,
+        *,
+        clock: Clock | None = None,
+        random_source: Random | None = None,
+        run_in_worker: RunInWorker | None = None,
     ) -> None:
         self.config = config
         self.clock = clock or SystemClock()
@@ -73,6 +80,7 @@ class Broker:
         self._random = random_source or SystemRandom()
         self._file_removal: FileRemoval
         self._retention: Retention
+        self._run_in_worker = run_in_worker
         self._stop = trio.Event()
 
     def stop(self) -> None:
@@ -126,10 +134,19 @@ class Broker:
         logs.context.random_source = self._random
         if config.data_dir is not None:  # in memory there would be nothing to copy back
             logs.context.remove_later = self._file_removal.later
+        run_in_worker = self._run_in_worker or Workers(FLUSHING_THREADS_MAX)
+        flusher = Flusher(run_in_worker, timers, is_durable=logs.is_durable)
         cluster = ClusterMetadata(
-            config, logs, clock=clock, timers=timers, new_uuid=self._new_uuid, random_source=self._random
+            config,
+            logs,
+            clock=clock,
+            timers=timers,
+            new_uuid=self._new_uuid,
+            random_source=self._random,
+            flusher=flusher,
         )
-        partitions = Partitions(logs, clock)
+        checkpoints = Checkpoints(logs, run_in_worker)
+        partitions = Partitions(logs, clock, flusher, checkpoints)
         self._retention = Retention(partitions, lambda: self.services.config, clock)
         groups = Groups(
             config,
@@ -149,6 +166,8 @@ class Broker:
             partitions=partitions,
             groups=groups,
             fetch_sessions=fetch_sessions,
+            flusher=flusher,
+            checkpoints=checkpoints,
         )
         cluster.follow(self._image_changed)
         cluster.load()
@@ -202,7 +221,8 @@ class Broker:
             nursery.start_soon(connections.close_idle_forever)
             nursery.start_soon(services.groups.load_in_background)
             nursery.start_soon(open_logs, logs)
-            nursery.start_soon(write_checkpoints_forever, logs, config)
+            nursery.start_soon(services.flusher.run)
+            nursery.start_soon(write_checkpoints_forever, services.checkpoints, config)
             nursery.start_soon(self._file_removal.run)
             nursery.start_soon(self._retention.run)
             nursery.start_soon(expire_producers_forever, logs, lambda: services.config, self.clock)

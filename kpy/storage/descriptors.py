@@ -16,6 +16,8 @@ import weakref
 from collections.abc import Callable
 from typing import Final, Protocol, TypeVar
 
+from kpy.protocol.crc import Buffer
+
 T = TypeVar("T")
 
 PROBE_BYTES: Final = 128 * 1024
@@ -84,7 +86,7 @@ class Descriptor:
         if hasattr(os, "posix_fadvise"):
             os.posix_fadvise(self._number, end, size, os.POSIX_FADV_WILLNEED)
 
-    def write_at(self, position: int, data: bytes) -> None:
+    def write_at(self, position: int, data: Buffer) -> None:
         """Write over what is there."""
         written = 0
         while written < len(data):

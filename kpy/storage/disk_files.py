@@ -9,7 +9,7 @@ from typing import Final
 
 from kpy.protocol.crc import Buffer
 from kpy.storage.descriptors import Descriptor, Descriptors
-from kpy.storage.files import AlreadyLocked, FileRange, Lock, NotResident
+from kpy.storage.files import AlreadyLocked, Content, FileRange, Lock, NotResident
 
 OPEN_FILES_MAX: Final = 1024
 """How many files stay open where nobody says otherwise."""
@@ -34,15 +34,18 @@ class DiskFile:
         except FileNotFoundError:
             descriptors.create(self)
 
-    def pin(self) -> Descriptor:
+    def _opened(self) -> Descriptor:
         self.recently_used = True
         return self.descriptor or self._descriptors.open(self)
+
+    def pin(self) -> Content:
+        return self._opened()
 
     def range(self, position: int, size_bytes: int) -> FileRange:
         return FileRange(self.pin(), position, size_bytes)
 
     def append(self, data: Buffer) -> None:
-        descriptor = self.pin()
+        descriptor = self._opened()
         number = descriptor.fileno()
         size = len(data)
         position = self.size
@@ -52,12 +55,12 @@ class DiskFile:
         self.size = position + size
 
     def read_at(self, position: int, size: int) -> bytes:
-        return self.pin().read_at(position, min(size, self.size - position)) if position < self.size else b""
+        return self._opened().read_at(position, min(size, self.size - position)) if position < self.size else b""
 
     def read_resident(self, position: int, size: int) -> Buffer:
         if position >= self.size:
             return b""
-        descriptor = self.pin()
+        descriptor = self._opened()
         size = min(size, self.size - position)
         data = descriptor.read_resident(position, size)
         if data is None:
@@ -65,7 +68,7 @@ class DiskFile:
         return data
 
     def truncate(self, size: int) -> None:
-        descriptor = self.pin()
+        descriptor = self._opened()
         os.ftruncate(descriptor.fileno(), size)
         if size < self.size:
             descriptor.cut_at = size

@@ -39,7 +39,7 @@ class Content(Protocol):
     def bring(self, position: int, size: int) -> None:
         """Make those bytes resident."""
 
-    def write_at(self, position: int, data: bytes) -> None:
+    def write_at(self, position: int, data: Buffer) -> None:
         """Write over bytes that the file has."""
 
     def sync(self) -> None:

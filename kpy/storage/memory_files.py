@@ -65,7 +65,7 @@ class MemoryContent:
     def bring(self, position: int, size: int) -> None:
         pass
 
-    def write_at(self, position: int, data: bytes) -> None:
+    def write_at(self, position: int, data: Buffer) -> None:
         raise AssertionError("memory loses nothing that would have to be written again")
 
     def sync(self) -> None:

@@ -22,6 +22,8 @@ from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.protocol.records import NO_TIMESTAMP, EndTransactionMarker, Record, RecordBatch, build_batch
 from kpy.storage.batch_validation import ValidBatch, validate
 from kpy.storage.files import FileRange, Files
+from kpy.storage.flushing import FlushPlan
+from kpy.storage.leader_epochs import FILE_NAME as EPOCHS_NAME
 from kpy.storage.leader_epochs import LeaderEpochs
 from kpy.storage.log_config import LogConfig, TimestampType
 from kpy.storage.log_context import DELETED_SUFFIX, LogContext
@@ -48,6 +50,8 @@ _LEADER_EPOCH_POSITION: Final = 12
 
 SEGMENTS_AT_ONCE: Final = 16
 """So many are removed before others may run; each takes a few calls to the file system."""
+METADATA_NAME: Final = "partition.metadata"
+"""The file that says whose log it is: the topic's id."""
 _LOOK_EVERY_MS: Final = 1000
 """How often a log that is written to looks whether its file is where it was: what is open can be written for ever."""
 
@@ -96,10 +100,12 @@ class PartitionLog:
         "_epochs",
         "_files",
         "_looked_ms",
+        "_names_synced",
+        "_names_version",
         "_producers",
         "_segments",
         "_snapshots",
-        "_unflushed_messages",
+        "_sync_failed",
         "config",
         "context",
         "end_offset",
@@ -140,8 +146,10 @@ class PartitionLog:
         self.log_start_offset = log_start_offset
         self.end_offset = end_offset
         self.recovery_point = recovery_point
-        self._unflushed_messages = 0
         self.context = LogContext.without_owner(files)
+        self._names_version = 1
+        self._names_synced = 0
+        self._sync_failed = False
         self._looked_ms = 0
 
     # --- what it is
@@ -187,8 +195,7 @@ class PartitionLog:
         """Check one batch and store it, stamped with offset and leader epoch; KafkaError as Kafka gives it.
 
         `records` is changed in place if it is writable. A batch that was stored before (KIP-98) is not stored again:
-        the result is that of the first time. OSError if the disk refuses: the batch is not stored then, unless only
-        the flush failed that flush.messages asks for.
+        the result is that of the first time. OSError if the disk refuses: the batch is not stored then.
         """
         config = self.config
         view = memoryview(records)
@@ -214,9 +221,6 @@ class PartitionLog:
             else:
                 self._producers.transaction_ended(header, marker, offset=base_offset, timestamp=valid.max_timestamp)
         self.end_offset = last_offset + 1
-        self._unflushed_messages += header.last_offset_delta + 1
-        if self._unflushed_messages >= config.flush_messages:
-            self.flush()
         append_time = now_ms if config.message_timestamp_type is TimestampType.LOG_APPEND_TIME else -1
         return AppendResult(base_offset, last_offset, append_time, self.log_start_offset)
 
@@ -253,6 +257,7 @@ class PartitionLog:
             self._roll()
         if leader_epoch > self._epochs.latest:
             self._epochs.assign(leader_epoch, base_offset)
+            self._names_version += 1
         self._segments.active.append(data, base_offset, last_offset, valid.max_timestamp)
         if valid.max_timestamp < 0:
             self._segments.active.written_ms = now_ms
@@ -263,6 +268,7 @@ class PartitionLog:
         self._take_snapshot(sync=False)
         segment = Segment.create(self._files, self._directory, self.end_offset, self.config.index_interval_bytes)
         self._segments.append(segment)
+        self._names_version += 1
 
     def _take_snapshot(self, *, sync: bool) -> None:
         """Write the producers as of the end offset. One that a power cut tears is ignored at the next start."""
@@ -391,6 +397,7 @@ class PartitionLog:
         self.log_start_offset = offset
         if self._epochs.truncate_start(offset):
             self._epochs.store()
+            self._names_version += 1
 
     def _remove_oldest(self, count: int) -> None:
         """Give up so many segments, and the snapshots that only they need; the files go in their time."""
@@ -411,14 +418,55 @@ class PartitionLog:
 
     # --- keeping
 
+    @property
+    def flush_is_due(self) -> bool:
+        """Whether flush.messages asks for a flush (UnifiedLog counts from the recovery point, too)."""
+        return self.end_offset - self.recovery_point >= self.config.flush_messages
+
+    def begin_flush(self) -> FlushPlan | None:
+        """How to bring all that was appended onto the disk; None if it is there. OSError if a file is gone."""
+        point = self.recovery_point
+        if point >= self.end_offset:
+            return None
+        parts = []
+        for segment in self._segments.from_offset(point):
+            position = segment.position_of(point) if self._sync_failed else 0
+            parts.append(segment.unsynced(segment.size if position is None else position))
+        names: tuple[str, ...] = ()
+        directories: tuple[str, ...] = ()
+        if self._names_version != self._names_synced:
+            names = (f"{self._directory}/{METADATA_NAME}", f"{self._directory}/{EPOCHS_NAME}")
+            directories = (self._directory, "")
+        return FlushPlan(
+            up_to=self.end_offset,
+            parts=parts,
+            files=self._files,
+            names=names,
+            directories=directories,
+            names_version=self._names_version,
+            writes_again=self._sync_failed,
+        )
+
+    def flushed(self, plan: FlushPlan) -> None:
+        """The plan was carried out."""
+        self.recovery_point = max(self.recovery_point, min(plan.up_to, self.end_offset))
+        self._names_synced = max(self._names_synced, plan.names_version)
+        self._sync_failed = False
+
+    def flush_failed(self) -> None:
+        """A plan failed half-way: nothing that was not on the disk before can be taken to be there."""
+        self._sync_failed = True
+
     def flush(self) -> None:
         """What was appended is on the disk when this returns."""
-        if self.recovery_point < self.end_offset:
-            for segment in self._segments.from_offset(self.recovery_point):
-                segment.flush()
-            self._files.sync_directory(self._directory)
-            self.recovery_point = self.end_offset
-        self._unflushed_messages = 0
+        plan = self.begin_flush()
+        if plan is not None:
+            try:
+                plan.run()
+            except OSError:
+                self.flush_failed()
+                raise
+            self.flushed(plan)
 
     def close(self) -> None:
         """Flush, and leave what makes the next start short."""

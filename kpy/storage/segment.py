@@ -14,6 +14,7 @@ from kpy.protocol.crc import Buffer
 from kpy.protocol.records import NO_TIMESTAMP, BatchHeader
 from kpy.storage.batch_scan import is_sound, scan_batches, scan_headers
 from kpy.storage.files import File, FileRange, Files
+from kpy.storage.flushing import Unsynced
 from kpy.storage.log_config import LogConfig
 from kpy.storage.log_context import DELETED_SUFFIX
 from kpy.storage.offset_index import ENTRY_BYTES as OFFSET_ENTRY_BYTES
@@ -347,6 +348,10 @@ class Segment:
                 raise IndexCorrupt("the time index is missing")
             self._time_index = TimeIndex.decode(data or b"")
         return self._time_index
+
+    def unsynced(self, position: int) -> Unsynced:
+        """The bytes from that position on, for a flush."""
+        return Unsynced(self._log.pin(), position, self._log.size)
 
     def flush(self) -> None:
         """What was appended is on the disk when this returns."""
