@@ -2,6 +2,7 @@
 
     <topic>-<partition>/
         00000000000000000000.log .index .timeindex    a segment, named by its base offset
+        00000000000000000000.txnindex                 the transactions that were aborted in it, if any were
         00000000000000000107.snapshot                 the producers as of that end offset
         leader-epoch-checkpoint
         partition.metadata                            the topic's id
@@ -19,7 +20,14 @@ from uuid import UUID
 from kpy.protocol.compression import Decompressor
 from kpy.protocol.crc import Buffer
 from kpy.protocol.errors import ErrorCode, KafkaError
-from kpy.protocol.records import NO_TIMESTAMP, EndTransactionMarker, Record, RecordBatch, build_batch
+from kpy.protocol.records import (
+    NO_TIMESTAMP,
+    BatchHeader,
+    EndTransactionMarker,
+    Record,
+    RecordBatch,
+    build_batch,
+)
 from kpy.storage.batch_validation import ValidBatch, validate
 from kpy.storage.files import FileRange, Files
 from kpy.storage.flushing import FlushPlan
@@ -31,6 +39,7 @@ from kpy.storage.producer_states import SNAPSHOT_SUFFIX, AppendOrigin, ProducerS
 from kpy.storage.retention import SegmentSpan, old_segments
 from kpy.storage.segment import Segment, file_name
 from kpy.storage.segments import Segments
+from kpy.storage.transaction_index import AbortedTransaction
 
 __all__ = [
     "AppendOrigin",
@@ -75,9 +84,11 @@ class LogRead(NamedTuple):
 
     parts: list[FileRange]
     size_bytes: int
+    upper_bound: int
+    """No record in it has that offset or a larger one; it is close where the log has aborted transactions."""
 
 
-NOTHING_READ: Final = LogRead([], 0)
+NOTHING_READ: Final = LogRead([], 0, 0)
 
 
 class TimestampOffset(NamedTuple):
@@ -109,6 +120,7 @@ class PartitionLog:
         "config",
         "context",
         "end_offset",
+        "has_aborted_transactions",
         "log_start_offset",
         "partition",
         "recovery_point",
@@ -143,6 +155,8 @@ class PartitionLog:
         self._epochs = epochs
         self._producers = producers
         self._snapshots = sorted(snapshots)
+        self.has_aborted_transactions = any(segment.transactions.entries for segment in segments)
+        """Whether one was ever seen: a log without is read at no cost for it."""
         self.log_start_offset = log_start_offset
         self.end_offset = end_offset
         self.recovery_point = recovery_point
@@ -219,7 +233,7 @@ class PartitionLog:
             if marker is None:
                 self._producers.appended(header, base_offset, valid.max_timestamp)
             else:
-                self._producers.transaction_ended(header, marker, offset=base_offset, timestamp=valid.max_timestamp)
+                self._end_transaction(header, marker, base_offset, valid.max_timestamp)
         self.end_offset = last_offset + 1
         append_time = now_ms if config.message_timestamp_type is TimestampType.LOG_APPEND_TIME else -1
         return AppendResult(base_offset, last_offset, append_time, self.log_start_offset)
@@ -261,6 +275,13 @@ class PartitionLog:
         self._segments.active.append(data, base_offset, last_offset, valid.max_timestamp)
         if valid.max_timestamp < 0:
             self._segments.active.written_ms = now_ms
+
+    def _end_transaction(self, header: BatchHeader, marker: EndTransactionMarker, offset: int, timestamp: int) -> None:
+        """Remember the marker, which is the active segment's last batch."""
+        done = self._producers.transaction_ended(header, marker, offset=offset, timestamp=timestamp)
+        if done is not None and done.aborted:
+            self._segments.active.transactions.append(done.as_aborted())
+            self.has_aborted_transactions = True
 
     def _roll(self) -> None:
         """Close the active segment for writing and begin the next at the end offset."""
@@ -308,8 +329,26 @@ class PartitionLog:
                 return NOTHING_READ
             if position + size < end:
                 size = max(segment.without_cut_batch(position, size), header.size_bytes)
-            return LogRead([segment.range(position, size)], size)
+            upper_bound = self._upper_bound(segment, position + size) if self.has_aborted_transactions else up_to
+            return LogRead([segment.range(position, size)], size, upper_bound)
         return NOTHING_READ
+
+    def _upper_bound(self, segment: Segment, position: int) -> int:
+        """An offset behind all that is before that position (LocalLog.addAbortedTransactions)."""
+        bound = segment.offset_behind(position)
+        if bound is not None:
+            return bound
+        following = self._segments.from_offset(segment.base_offset)[1:]
+        return following[0].base_offset if following else self.end_offset
+
+    def aborted_transactions(self, fetch_offset: int, upper_bound: int) -> list[AbortedTransaction]:
+        """Those that overlap with these offsets, the upper one excluded (LocalLog.collectAbortedTransactions)."""
+        found: list[AbortedTransaction] = []
+        if self.has_aborted_transactions:
+            for segment in self._segments.from_offset(fetch_offset):
+                if segment.transactions.collect(fetch_offset, upper_bound, found):
+                    break
+        return found
 
     def batches(self, from_offset: int) -> Iterator[RecordBatch]:
         """The batches from the one that holds that offset on, to replay them."""
