@@ -85,12 +85,20 @@ class Partition:
                     yield record.key, record.value
 
     def read(self, offset: int, max_bytes: int, *, committed_only: bool, at_least_one: bool) -> LogRead:
-        """Batches from the one that holds `offset`, up to what a consumer may see. Raises OFFSET_OUT_OF_RANGE."""
+        """Batches from the one that holds `offset`, up to what a consumer may see.
+
+        Raises OFFSET_OUT_OF_RANGE, and CORRUPT_MESSAGE for an offset whose record is damaged.
+        """
         limit = self.last_stable_offset if committed_only else self.high_watermark
+        log = self._log
         try:
-            return self._log.read(offset, max_bytes, up_to=limit, at_least_one=at_least_one)
+            read = log.read(offset, max_bytes, up_to=limit, at_least_one=at_least_one)
+            while read.unchecked:
+                log.learn(read, log.find_damage(read))
+                read = log.read(offset, max_bytes, up_to=limit, at_least_one=at_least_one)
         except OSError as error:
-            raise self._errors.answer(self._log.name, error) from error
+            raise self._errors.answer(log.name, error) from error
+        return read
 
     def offset_for_timestamp(self, timestamp: int) -> TimestampOffset | None:
         """The first record whose timestamp is at least that."""

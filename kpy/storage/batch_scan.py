@@ -7,8 +7,8 @@ windows: small ones for headers, large ones where the bytes are wanted too.
 from collections.abc import Iterator
 from typing import Final
 
-from kpy.protocol.crc import Buffer, crc32c
-from kpy.protocol.records import CRC_START, HEADER, HEADER_BYTES, LENGTH_END, MAGIC, BatchHeader
+from kpy.protocol.crc import Buffer
+from kpy.protocol.records import HEADER, HEADER_BYTES, LENGTH_END, MAGIC, BatchHeader
 from kpy.storage.files import File
 
 _HEADERS_WINDOW_BYTES: Final = 8 * 1024
@@ -34,20 +34,16 @@ def scan_headers(file: File, position: int = 0, end: int | None = None) -> Itera
         position += size
 
 
-def scan_batches(file: File, position: int = 0) -> Iterator[tuple[int, BatchHeader, Buffer]]:
-    """As `scan_headers`, with the bytes; it ends before a batch that the file does not hold whole."""
+def scan_batches(file: File, position: int = 0, end: int | None = None) -> Iterator[tuple[int, BatchHeader, Buffer]]:
+    """As `scan_headers`, with the bytes; it ends before a batch that is not whole before `end`."""
+    end = file.size if end is None else end
     window: memoryview = memoryview(b"")
     window_start = position
-    for start, header in scan_headers(file, position):
+    for start, header in scan_headers(file, position, end):
         size = header.size_bytes
-        if start + size > file.size:
+        if start + size > end:
             return
         if start + size > window_start + len(window):
             window = memoryview(file.read_at(start, max(size, _BATCHES_WINDOW_BYTES)))
             window_start = start
         yield start, header, window[start - window_start : start - window_start + size]
-
-
-def is_sound(header: BatchHeader, batch: Buffer) -> bool:
-    """Whether the checksum is that of the bytes."""
-    return crc32c(memoryview(batch)[CRC_START:]) == header.crc

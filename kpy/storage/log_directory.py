@@ -226,8 +226,10 @@ class LogDirectory:
         clean = _CLEAN_SHUTDOWN in names
         files.remove(_CLEAN_SHUTDOWN)
         recovery_points = self._read_offsets(checkpoints.RECOVERY_POINT)
-        starts = self._read_offsets(checkpoints.LOG_START_OFFSET)
-        self.high_watermarks = self._read_offsets(checkpoints.REPLICATION_OFFSET)
+        not_flushed = None if clean or recovery_points is None else 0
+        starts = self._read_offsets(checkpoints.LOG_START_OFFSET) or {}
+        cleaned = self._read_offsets(checkpoints.CLEANER_OFFSET) or {}
+        self.high_watermarks = self._read_offsets(checkpoints.REPLICATION_OFFSET) or {}
         for name in names:
             if name.endswith(_DELETE_SUFFIX):
                 files.remove_directory(name)
@@ -238,18 +240,23 @@ class LogDirectory:
                 continue
             key = (topic, int(number))
             known = LastKnown(
-                clean=clean, recovery_point=recovery_points.get(key, 0), log_start_offset=starts.get(key, 0)
+                clean=clean,
+                recovery_point=(recovery_points or {}).get(key, not_flushed),
+                log_start_offset=starts.get(key, 0),
+                sparse_before=cleaned.get(key, 0),
             )
             self._logs[key] = load_log(
                 files, name, topic=topic, partition=key[1], topic_id=topic_id, config=LogConfig(), known=known
             )
 
-    def _read_offsets(self, name: str) -> dict[TopicPartition, int]:
+    def _read_offsets(self, name: str) -> dict[TopicPartition, int] | None:
+        """The offsets of a checkpoint, none if there is no such file; None if it cannot be read."""
+        data = self._files.read(name)
         try:
-            return checkpoints.decode_offsets(self._files.read(name) or b"")
+            return {} if data is None else checkpoints.decode_offsets(data)
         except checkpoints.CheckpointCorrupt as reason:
             _logger.warning("%s: ignoring it: %s", name, reason)
-            return {}
+            return None
 
     def _read_topic_id(self, name: str) -> UUID | None:
         data = self._files.read(f"{name}/{_PARTITION_METADATA}") or b""

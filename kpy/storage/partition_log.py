@@ -18,7 +18,7 @@ from uuid import UUID
 from kpy.protocol.compression import Decompressor
 from kpy.protocol.crc import Buffer
 from kpy.protocol.errors import ErrorCode, KafkaError
-from kpy.protocol.records import NO_TIMESTAMP, EndTransactionMarker, Record, RecordBatch, build_batch
+from kpy.protocol.records import NO_TIMESTAMP, BatchHeader, EndTransactionMarker, Record, RecordBatch, build_batch
 from kpy.storage.batch_validation import ValidBatch, validate
 from kpy.storage.files import FileRange, Files
 from kpy.storage.leader_epochs import LeaderEpochs
@@ -26,6 +26,7 @@ from kpy.storage.log_config import LogConfig, TimestampType
 from kpy.storage.producer_states import SNAPSHOT_SUFFIX, AppendOrigin, ProducerStates
 from kpy.storage.segment import Segment, file_name
 from kpy.storage.segments import Segments
+from kpy.storage.verification import Doubt, Findings
 
 __all__ = [
     "AppendOrigin",
@@ -56,11 +57,26 @@ class AppendResult(NamedTuple):
     duplicate: bool = False
 
 
+class Unchecked(NamedTuple):
+    """Bytes that an earlier process wrote, and this one has not verified."""
+
+    segment: Segment
+    doubt: Doubt
+
+
 class LogRead(NamedTuple):
-    """Bytes of a log, to be sent: batches from the one that holds the offset on; the last may be cut."""
+    """Bytes of a log, to be sent: batches from the one that holds the offset on; the last may be cut.
+
+    If some of what the answer rests on is unchecked, it is not to be sent: `find_damage`, `learn`, and read again.
+    """
 
     parts: list[FileRange]
     size_bytes: int
+    in_doubt: Unchecked | None = None
+
+    @property
+    def unchecked(self) -> bool:
+        return self.in_doubt is not None
 
 
 NOTHING_READ: Final = LogRead([], 0)
@@ -94,6 +110,7 @@ class PartitionLog:
         "log_start_offset",
         "partition",
         "recovery_point",
+        "sparse_before",
         "topic",
         "topic_id",
     )
@@ -114,6 +131,7 @@ class PartitionLog:
         log_start_offset: int,
         end_offset: int,
         recovery_point: int,
+        sparse_before: int = 0,
     ) -> None:
         self._files = files
         self._directory = directory
@@ -128,6 +146,8 @@ class PartitionLog:
         self.log_start_offset = log_start_offset
         self.end_offset = end_offset
         self.recovery_point = recovery_point
+        self.sparse_before = sparse_before
+        """Segments that begin before that offset were compacted: offsets that are missing there were removed."""
         self._unflushed_messages = 0
 
     # --- what it is
@@ -266,26 +286,79 @@ class PartitionLog:
             raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE, message)
         if offset >= up_to:
             return NOTHING_READ
-        for segment in self._segments.from_offset(offset):
-            found = segment.locate(offset)
-            if found is None:
-                continue
-            position, header = found
-            end = segment.size
-            if up_to < self.end_offset:
-                limit = segment.position_of(up_to)
-                end = end if limit is None else limit
-            size = min(max(max_bytes, header.size_bytes) if at_least_one else max_bytes, end - position)
-            if size < header.size_bytes:
-                return NOTHING_READ
-            if position + size < end:
-                size = max(segment.without_cut_batch(position, size), header.size_bytes)
-            return LogRead([segment.range(position, size)], size)
+        for segment, end_offset in self._segments.with_ends(offset, self.end_offset):
+            read = self._read_of(segment, end_offset, offset, max_bytes, up_to=up_to, at_least_one=at_least_one)
+            if read is not None:
+                return read
         return NOTHING_READ
 
+    def _read_of(
+        self, segment: Segment, end_offset: int, offset: int, max_bytes: int, *, up_to: int, at_least_one: bool
+    ) -> LogRead | None:
+        """What there is to read in one segment; None if the offset lies behind its last batch."""
+        damage = segment.damage_of(offset)
+        if damage is not None:
+            raise KafkaError(ErrorCode.CORRUPT_MESSAGE, f"{self.name}: offset {offset} is in quarantine: {damage}")
+        sought = segment.seek(offset)
+        if sought is None:
+            return self._in_doubt(segment, end_offset, 0, None, is_whole=True)
+        start, position, header = sought
+        if header is None:
+            return None if segment.is_verified(start) else self._in_doubt(segment, end_offset, start, None)
+        end = segment.sound_end(position)
+        if up_to < end_offset:
+            limit = segment.seek(up_to)
+            if limit is None:
+                return self._in_doubt(segment, end_offset, 0, None, is_whole=True)
+            limit_end = limit.position if limit.header is None else limit.position + limit.header.size_bytes
+            if not segment.is_verified(limit.start, limit_end):
+                return self._in_doubt(segment, end_offset, limit.start, limit_end)
+            end = min(end, limit.position)
+        size = min(max(max_bytes, header.size_bytes) if at_least_one else max_bytes, end - position)
+        if size < header.size_bytes:
+            size = 0
+        elif position + size < end:
+            size = max(segment.without_cut_batch(position, size), header.size_bytes)
+        checked_end = position + max(size, header.size_bytes)
+        if not segment.is_verified(start, checked_end):
+            return self._in_doubt(segment, end_offset, start, checked_end)
+        return LogRead([segment.range(position, size)], size) if size else NOTHING_READ
+
+    def _in_doubt(
+        self, segment: Segment, end_offset: int, start: int, end: int | None, *, is_whole: bool = False
+    ) -> LogRead:
+        doubt = segment.doubt(
+            start,
+            end,
+            next_segment_offset=end_offset,
+            may_skip_offsets=self.config.compacted or segment.base_offset < self.sparse_before,
+            is_whole=is_whole,
+        )
+        return LogRead([], 0, Unchecked(segment, doubt))
+
+    @staticmethod
+    def find_damage(read: LogRead) -> Findings:
+        """Verify what is unchecked of a read. It only reads, and may run in another thread."""
+        if read.in_doubt is None:
+            raise ValueError("everything that was read is checked")
+        return read.in_doubt.doubt.resolve()
+
+    @staticmethod
+    def learn(read: LogRead, findings: Findings) -> None:
+        """Take what was found as known: from now on those bytes are verified, or in quarantine."""
+        if read.in_doubt is not None:
+            read.in_doubt.segment.settle(findings)
+
+    def _verify(self, segment: Segment, end_offset: int, start: int = 0, end: int | None = None) -> None:
+        """Have bytes of a segment verified at once."""
+        if not segment.is_verified(start, end):
+            read = self._in_doubt(segment, end_offset, start, end)
+            self.learn(read, self.find_damage(read))
+
     def batches(self, from_offset: int) -> Iterator[RecordBatch]:
-        """The batches from the one that holds that offset on, to replay them."""
-        for segment in self._segments.from_offset(from_offset):
+        """The batches from the one that holds that offset on, to replay them. Those in quarantine are left out."""
+        for segment, end_offset in self._segments.with_ends(from_offset, self.end_offset):
+            self._verify(segment, end_offset)
             for batch in segment.batches(from_offset):
                 yield RecordBatch(batch)
 
@@ -293,24 +366,55 @@ class PartitionLog:
 
     def offset_for_timestamp(self, timestamp: int) -> TimestampOffset | None:
         """The first record whose timestamp is at least that."""
-        start = self.log_start_offset
-        for segment in self._segments:
-            for place in segment.reaching(timestamp, start):
-                for record in RecordBatch(segment.batch_at(*place)):
-                    if record.offset >= start and record.timestamp is not None and record.timestamp >= timestamp:
-                        return TimestampOffset(record.timestamp, record.offset, place[1].leader_epoch)
+        for segment, end_offset in self._segments.with_ends(self.log_start_offset, self.end_offset):
+            found = self._first_reaching(segment, end_offset, timestamp)
+            if found is not None:
+                return found
         return None
+
+    def _first_reaching(self, segment: Segment, end_offset: int, timestamp: int) -> TimestampOffset | None:
+        log_start = self.log_start_offset
+        start = segment.start_of(timestamp, log_start)
+        if start is None:
+            return None
+        for position, header in segment.reaching(timestamp, log_start):
+            end = position + header.size_bytes
+            if not segment.is_verified(start, end):
+                self._verify(segment, end_offset, start, end)
+                return self._first_reaching(segment, end_offset, timestamp)
+            for record in RecordBatch(segment.batch_at(position, header)):
+                if record.offset >= log_start and record.timestamp is not None and record.timestamp >= timestamp:
+                    return TimestampOffset(record.timestamp, record.offset, header.leader_epoch)
+        if segment.is_verified(start, segment.size):
+            return None
+        self._verify(segment, end_offset, start, segment.size)
+        return self._first_reaching(segment, end_offset, timestamp)
 
     def max_timestamp(self) -> TimestampOffset | None:
         """The first record that has the largest timestamp of all; None if no record has one."""
-        segment = max(self._segments, key=lambda segment: segment.max_timestamp)  # the first of equal ones
-        place = segment.locate(segment.max_timestamp_offset) if segment.max_timestamp != NO_TIMESTAMP else None
-        if place is None:
+        while True:
+            segment = max(self._segments, key=lambda segment: segment.max_timestamp)  # the first of equal ones
+            timestamp = segment.max_timestamp
+            if timestamp == NO_TIMESTAMP:
+                return None
+            place = self._sound_batch(segment, segment.max_timestamp_offset)
+            if place is None or place[1].max_timestamp != timestamp:
+                segment.rebuild("the batch with the largest timestamp is damaged")
+                continue
+            for record in RecordBatch(segment.batch_at(*place)):
+                if record.timestamp == timestamp:
+                    return TimestampOffset(timestamp, record.offset, place[1].leader_epoch)
             return None
-        for record in RecordBatch(segment.batch_at(*place)):
-            if record.timestamp == segment.max_timestamp:
-                return TimestampOffset(segment.max_timestamp, record.offset, place[1].leader_epoch)
-        return None
+
+    def _sound_batch(self, segment: Segment, offset: int) -> tuple[int, BatchHeader] | None:
+        """Place and header of the first batch that ends at or after the offset, as it is when all is verified."""
+        while True:
+            start = segment.start_for(offset)
+            place = segment.locate(offset)
+            end = segment.size if place is None else place[0] + place[1].size_bytes
+            if segment.is_verified(start, end):
+                return place
+            self._verify(segment, self._segments.end_of(segment, self.end_offset), start, end)
 
     def end_offset_for_epoch(self, epoch: int) -> tuple[int, int]:
         """The largest epoch not above that one and where it ends; (-1, -1) if there is no answer."""
@@ -359,6 +463,7 @@ class PartitionLog:
         self._take_snapshot(sync=True)
         self.flush()
         for segment in self._segments:
+            segment.write_indexes(sync=False)
             segment.close()
 
     def check_invariants(self) -> None:

@@ -41,6 +41,18 @@ class Segments:
         """The segment that holds that offset, or would, and all behind it."""
         return self._segments[max(bisect_right(self._base_offsets, offset) - 1, 0) :]
 
+    def with_ends(self, offset: int, end_offset: int) -> Iterator[tuple[Segment, int]]:
+        """As `from_offset`, each with the offset where the next begins, `end_offset` for the last."""
+        segments = self._segments
+        for index in range(max(bisect_right(self._base_offsets, offset) - 1, 0), len(segments)):
+            behind = index + 1
+            yield segments[index], self._base_offsets[behind] if behind < len(segments) else end_offset
+
+    def end_of(self, segment: Segment, end_offset: int) -> int:
+        """The offset where the next segment begins, `end_offset` for the last."""
+        behind = bisect_right(self._base_offsets, segment.base_offset)
+        return self._base_offsets[behind] if behind < len(self._base_offsets) else end_offset
+
     def take_before(self, offset: int) -> Sequence[Segment]:
         """Give up the segments whose offsets are all before that one; the active one always stays."""
         count = max(bisect_right(self._base_offsets, offset) - 1, 0)

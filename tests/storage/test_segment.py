@@ -91,7 +91,7 @@ def test_load(files: Files) -> None:
     fill(segment, 13)
     loaded.flush()
     segment.flush()
-    assert files.read(INDEX) == segment._offsets().encode()
+    assert files.read(INDEX) == segment._indexed().offsets.encode()
 
 
 DAMAGES = {
@@ -119,16 +119,16 @@ def test_damage(files: Files, damage: str) -> None:
     damaged = Segment(files, "t-0", BASE, 200)
     with pytest.raises(IndexCorrupt):
         damaged.load()
-    recovered = list(damaged.recover())
+    recovered = list(damaged.recover(keep_before=0))
     count = {"torn log": 9, "short log": 5}.get(damage, 10)
-    assert [header.base_offset for header, _ in recovered] == list(range(BASE, BASE + count))
+    assert [place.header.base_offset for place in recovered] == list(range(BASE, BASE + count))
     assert damaged.size == 100 * count
     damaged.seal()
     expected = new_segment(MemoryFiles())
     fill(expected, count)
     expected.seal()
-    assert files.read(INDEX) == expected._offsets().encode()
-    assert files.read(TIMES) == expected._times().encode()
+    assert files.read(INDEX) == expected._indexed().offsets.encode()
+    assert files.read(TIMES) == expected._indexed().times.encode()
     assert Segment(files, "t-0", BASE, 200).load() == BASE + count
 
 
@@ -145,16 +145,18 @@ def test_an_entry_that_is_wrong(files: Files, entry: tuple[int, int]) -> None:
 
 
 def test_damage_in_the_middle(files: Files) -> None:
-    """Recovery ends before the first batch that is not sound; rebuilding only the indexes cuts nothing."""
+    """Behind the recovery point a segment ends before the first batch that is not sound; before it nothing is cut."""
     segment = new_segment(files)
     fill(segment, 10)
     data = bytearray(files.read(LOG) or b"")
     data[480] ^= 1
     files.replace(LOG, bytes(data))
     damaged = Segment(files, "t-0", BASE, 200)
-    assert damaged.rebuild() == BASE + 10
+    assert len(list(damaged.recover(keep_before=BASE + 10))) == 9
     assert (damaged.size, damaged.position_of(109)) == (1000, 900)
-    assert len(list(damaged.recover())) == 4
+    assert [(damage.position, damage.end_position) for damage in damaged.damages] == [(400, 500)]
+    damaged = Segment(files, "t-0", BASE, 200)
+    assert len(list(damaged.recover(keep_before=BASE + 4))) == 4
     assert damaged.size == 400
 
 
@@ -163,7 +165,7 @@ def test_recovery_wants_ascending_offsets(files: Files) -> None:
     segment = new_segment(files)
     fill(segment, 3)
     fill(segment, 1, first=1)
-    assert len(list(Segment(files, "t-0", BASE, 200).recover())) == 3
+    assert len(list(Segment(files, "t-0", BASE, 200).recover(keep_before=0))) == 3
 
 
 @pytest.mark.parametrize(
