@@ -56,6 +56,18 @@ class Segments:
         del self._segments[0]
         del self._base_offsets[0]
 
+    def with_ends(self, offset: int, end_offset: int) -> Iterator[tuple[Segment, int]]:
+        """As `from_offset`, each with the offset where the next begins, `end_offset` for the last."""
+        segments = self._segments
+        for index in range(max(bisect_right(self._base_offsets, offset) - 1, 0), len(segments)):
+            behind = index + 1
+            yield segments[index], self._base_offsets[behind] if behind < len(segments) else end_offset
+
+    def end_of(self, segment: Segment, end_offset: int) -> int:
+        """The offset where the next segment begins, `end_offset` for the last."""
+        behind = bisect_right(self._base_offsets, segment.base_offset)
+        return self._base_offsets[behind] if behind < len(self._base_offsets) else end_offset
+
     def check_invariants(self) -> None:
         """For tests: raise if they are not as the docstring says."""
         assert self._base_offsets == [segment.base_offset for segment in self._segments]
