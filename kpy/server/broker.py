@@ -35,6 +35,7 @@ from kpy.server.file_removal import FileRemoval
 from kpy.server.groups import Groups
 from kpy.server.handlers import all_handlers
 from kpy.server.handlers.create_topics import execute_create_topics
+from kpy.server.log_cleaner import LogCleaner
 from kpy.server.maintenance import expire_producers_forever, open_logs, write_checkpoints_forever
 from kpy.server.memory import RequestMemory
 from kpy.server.network import ByteStream, Endpoint, accept_forever, bind, descriptor_limit
@@ -72,6 +73,7 @@ class Broker:
         self.services: Services
         self._random = random_source or SystemRandom()
         self._file_removal: FileRemoval
+        self._log_cleaner: LogCleaner
         self._retention: Retention
         self._stop = trio.Event()
 
@@ -131,6 +133,9 @@ class Broker:
         )
         partitions = Partitions(logs, clock)
         self._retention = Retention(partitions, lambda: self.services.config, clock)
+        self._log_cleaner = LogCleaner(
+            partitions, lambda: self.services.config, clock, uses_threads=config.data_dir is not None
+        )
         groups = Groups(
             config,
             partitions,
@@ -160,7 +165,9 @@ class Broker:
                 image.config(ResourceType.BROKER, ""), image.config(ResourceType.BROKER, str(self.config.node_id))
             )
         services.partitions.image_changed(image, changes, services.config)
-        self._retention.check_soon(_topics_with_other_configs(image, changes))
+        if altered := _topics_with_other_configs(image, changes):
+            self._retention.check_soon(altered)
+            self._log_cleaner.check_soon()
         services.groups.image_changed(changes)
 
     def _register(self, listeners: list["BoundListener"]) -> bool:
@@ -205,6 +212,7 @@ class Broker:
             nursery.start_soon(write_checkpoints_forever, logs, config)
             nursery.start_soon(self._file_removal.run)
             nursery.start_soon(self._retention.run)
+            nursery.start_soon(self._log_cleaner.run)
             nursery.start_soon(expire_producers_forever, logs, lambda: services.config, self.clock)
             accepting: list[trio.CancelScope] = []
             for listener in listeners:

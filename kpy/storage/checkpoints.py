@@ -11,6 +11,7 @@ from uuid import UUID
 
 RECOVERY_POINT: Final = "recovery-point-offset-checkpoint"
 LOG_START_OFFSET: Final = "log-start-offset-checkpoint"
+CLEANER_OFFSET: Final = "cleaner-offset-checkpoint"
 REPLICATION_OFFSET: Final = "replication-offset-checkpoint"
 
 _VERSION: Final = "0"

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from kpy.protocol.crc import Buffer
-from kpy.storage.files import AlreadyLocked, Lock
+from kpy.storage.files import AlreadyLocked, File, Lock
 
 
 class DiskFile:
@@ -121,6 +121,14 @@ class DiskFiles:
 
     def rename(self, path: str, target: str) -> None:
         (self._root / path).replace(self._root / target)
+
+    def move(self, file: File, path: str, target: str) -> None:
+        self.rename(path, target)
+        assert isinstance(file, DiskFile)
+        file.path = str(self._root / target)
+
+    def set_modified_ms(self, path: str, modified_ms: int) -> None:
+        os.utime(self._root / path, ns=(modified_ms * 1_000_000, modified_ms * 1_000_000))
 
     def remove(self, path: str) -> None:
         (self._root / path).unlink(missing_ok=True)

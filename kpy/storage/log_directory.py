@@ -6,6 +6,7 @@ meta.properties                       cluster id, node id, directory id
 recovery-point-offset-checkpoint      everything before it is on the disk
 log-start-offset-checkpoint           where logs start that do not start with a segment
 replication-offset-checkpoint         high watermarks
+cleaner-offset-checkpoint             up to where logs have been compacted
 <topic>-<partition>/                  see `kpy.storage.partition_log`
 <topic>-<partition>.<hex>-delete/     deleted; removed at the next start at the latest
 <topic>-<partition>.<n>-stray/        set aside, for nobody knows whose it is; never touched again
@@ -56,7 +57,7 @@ class LogDirectory:
     After a clean shutdown a log is opened when it is first asked for, so that ten thousand cost no time at the start.
     """
 
-    __slots__ = ("_files", "_lock", "_logs", "_unopened", "context", "high_watermarks", "meta")
+    __slots__ = ("_cleaner_offsets", "_files", "_lock", "_logs", "_unopened", "context", "high_watermarks", "meta")
 
     def __init__(self, files: Files, lock: Lock) -> None:
         self._files = files
@@ -65,6 +66,7 @@ class LogDirectory:
         self._unopened: dict[TopicPartition, _Unopened] = {}
         self.context = LogContext.without_owner(files)
         """What the logs are given by their owner; one for all."""
+        self._cleaner_offsets: dict[TopicPartition, int] = {}
         self.meta: Mapping[str, str] = {}
         """The content of meta.properties, empty for a directory that is new."""
         self.high_watermarks: Mapping[TopicPartition, int] = {}
@@ -162,6 +164,7 @@ class LogDirectory:
                 log = self.get(topic, partition)
                 if log is not None:
                     del self._logs[topic, partition]
+                    self._cleaner_offsets.pop((topic, partition), None)
                     target = _with_suffix(log.name, f".{log.topic_id.hex}{_DELETE_SUFFIX}")
                     self._files.rename(log.name, target)
                     doomed.append(target)
@@ -219,6 +222,15 @@ class LogDirectory:
         }
         self._files.replace(checkpoints.LOG_START_OFFSET, checkpoints.encode_offsets(starts))
 
+    def cleaner_offset(self, topic: str, partition: int) -> int | None:
+        """Up to where the log was compacted, as far as that is known."""
+        return self._cleaner_offsets.get((topic, partition))
+
+    def store_cleaner_offset(self, topic: str, partition: int, offset: int) -> None:
+        """Write up to where logs have been compacted. If a power cut takes it, more is compacted again than is new."""
+        self._cleaner_offsets[topic, partition] = offset
+        self._files.replace(checkpoints.CLEANER_OFFSET, checkpoints.encode_offsets(self._cleaner_offsets), sync=False)
+
     def flush(self) -> None:
         """What was appended to any log is on the disk when this returns."""
         for log in self._logs.values():
@@ -263,6 +275,7 @@ class LogDirectory:
         recovery_points = self._read_offsets(checkpoints.RECOVERY_POINT)
         starts = self._read_offsets(checkpoints.LOG_START_OFFSET)
         self.high_watermarks = self._read_offsets(checkpoints.REPLICATION_OFFSET)
+        self._cleaner_offsets = self._read_offsets(checkpoints.CLEANER_OFFSET)
         for name in names:
             if name.endswith(_DELETE_SUFFIX):
                 files.remove_directory(name)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from kpy.protocol.crc import Buffer
-from kpy.storage.files import AlreadyLocked, Lock
+from kpy.storage.files import AlreadyLocked, File, Lock
 
 _BLOCK_BYTES_MAX: Final = 1024 * 1024
 
@@ -148,6 +148,12 @@ class MemoryFiles:
             raise FileNotFoundError(path)
         directory, _, name = target.rpartition("/")
         self._directory(directory)[name] = file
+
+    def move(self, file: File, path: str, target: str) -> None:
+        self.rename(path, target)
+
+    def set_modified_ms(self, path: str, modified_ms: int) -> None:
+        pass
 
     def remove(self, path: str) -> None:
         directory, _, name = path.rpartition("/")

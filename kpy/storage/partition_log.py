@@ -24,11 +24,13 @@ from kpy.storage.batch_validation import ValidBatch, validate
 from kpy.storage.files import FileRange, Files
 from kpy.storage.leader_epochs import LeaderEpochs
 from kpy.storage.log_config import LogConfig, TimestampType
-from kpy.storage.log_context import DELETED_SUFFIX, LogContext
-from kpy.storage.producer_states import SNAPSHOT_SUFFIX, AppendOrigin, ProducerStates
+from kpy.storage.log_context import LogContext
+from kpy.storage.producer_states import AppendOrigin, ProducerStates
 from kpy.storage.retention import SegmentSpan, old_segments
-from kpy.storage.segment import Segment, file_name
+from kpy.storage.segment import Segment
+from kpy.storage.segment_swap import CleanedSegment, SwapIncomplete
 from kpy.storage.segments import Segments
+from kpy.storage.snapshots import Snapshots
 
 __all__ = [
     "AppendOrigin",
@@ -97,6 +99,7 @@ class PartitionLog:
         "_segments",
         "_snapshots",
         "_unflushed_messages",
+        "being_compacted",
         "config",
         "context",
         "end_offset",
@@ -133,12 +136,14 @@ class PartitionLog:
         self._segments = Segments(segments)
         self._epochs = epochs
         self._producers = producers
-        self._snapshots = sorted(snapshots)
+        self._snapshots = Snapshots(files, directory, snapshots)
         self.log_start_offset = log_start_offset
         self.end_offset = end_offset
         self.recovery_point = recovery_point
         self._unflushed_messages = 0
         self.context = LogContext.without_owner(files)
+        self.being_compacted = False
+        """Whether a round of compaction is under way; segments are not removed then."""
 
     # --- what it is
 
@@ -253,20 +258,9 @@ class PartitionLog:
     def _roll(self) -> None:
         """Close the active segment for writing and begin the next at the end offset."""
         self._segments.active.seal()
-        self._take_snapshot(sync=False)
+        self._snapshots.take(self.end_offset, self._producers, sync=False)
         segment = Segment.create(self._files, self._directory, self.end_offset, self.config.index_interval_bytes)
         self._segments.append(segment)
-
-    def _take_snapshot(self, *, sync: bool) -> None:
-        """Write the producers as of the end offset. One that a power cut tears is ignored at the next start."""
-        offset = self.end_offset
-        if self._snapshots and self._snapshots[-1] == offset:
-            return
-        self._files.replace(self._path(offset), self._producers.encode(), sync=sync)
-        self._snapshots.append(offset)
-
-    def _path(self, snapshot_offset: int) -> str:
-        return f"{self._directory}/{file_name(snapshot_offset, SNAPSHOT_SUFFIX)}"
 
     # --- reading
 
@@ -346,7 +340,8 @@ class PartitionLog:
             raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE, f"offset {offset} is beyond the end, {self.end_offset}")
         if offset > self.log_start_offset:
             self._move_start(offset)
-            self._remove_oldest(min(len(self._segments.before(offset)), SEGMENTS_AT_ONCE))
+            if not self.being_compacted:
+                self._remove_oldest(min(len(self._segments.before(offset)), SEGMENTS_AT_ONCE))
         return self.log_start_offset
 
     def delete_old_segments(self, *, high_watermark: int, now_ms: int) -> int:
@@ -354,6 +349,8 @@ class PartitionLog:
 
         OSError if the disk refuses: no segment behind that one is removed, and the next call tries again.
         """
+        if self.being_compacted:
+            return 0
         bases = self._segments.base_offsets
         ends = (*bases[1:], self.end_offset)
         spans = [
@@ -393,14 +390,43 @@ class PartitionLog:
                 deleted += self._segments.first.retire()
                 self._segments.drop_first()
             first = self._segments.first_base_offset
-            for offset in [snapshot for snapshot in self._snapshots if snapshot < first]:
-                path = self._path(offset)
-                self._files.rename(path, path + DELETED_SUFFIX)
-                self._snapshots.remove(offset)
-                deleted.append(path + DELETED_SUFFIX)
+            deleted += self._snapshots.retire(lambda offset: offset < first)
         finally:
             if deleted:
                 self.context.remove_later(deleted, self.config.file_delete_delay_ms)
+
+    # --- compaction
+
+    @property
+    def segments(self) -> Sequence[Segment]:
+        """In order; the last is the active one."""
+        return tuple(self._segments)
+
+    def create_cleaned(self, base_offset: int) -> CleanedSegment:
+        """A new segment for compaction to write."""
+        return CleanedSegment.create(self._files, self._directory, base_offset, self.config.index_interval_bytes)
+
+    def sync_names(self) -> None:
+        """What was renamed stays so over a power cut."""
+        self._files.sync_directory(self._directory)
+
+    def replace_segments(self, old: Sequence[Segment], new: CleanedSegment) -> None:
+        """Put a compacted segment, whose files are called `.swap`, in the place of those that it was made from.
+
+        Raises SwapIncomplete.
+        """
+        self._segments.replace(old, new)
+        dropped = {segment.base_offset for segment in old[1:]}
+        deleted: list[str] = []
+        try:
+            for segment in old:
+                deleted += segment.retire()
+            deleted += self._snapshots.retire(dropped.__contains__)
+            new.rename("")
+        except OSError as error:
+            raise SwapIncomplete(f"{new.name} is read, but is not in its place yet: {error}") from error
+        finally:
+            self.context.remove_later(deleted, self.config.file_delete_delay_ms)
 
     # --- keeping
 
@@ -416,7 +442,7 @@ class PartitionLog:
     def close(self) -> None:
         """Flush, and leave what makes the next start short."""
         self._segments.active.seal()
-        self._take_snapshot(sync=True)
+        self._snapshots.take(self.end_offset, self._producers, sync=True)
         self.flush()
         for segment in self._segments:
             segment.close()

@@ -1,6 +1,7 @@
 """From a partition's directory to a sound log, in numbered passes; also after kill -9.
 
-1. Remove what was left half done: temporary files and indexes without their log.
+1. Finish or undo a swap of segments (see `kpy.storage.segment_swap`), and remove what else was left half done:
+   temporary files and indexes without their log.
 2. Load the segments. After a clean shutdown, and before the recovery point, they are as they were flushed: only their
    end is checked, and indexes that are missing or do not fit are made again. Otherwise every segment that reaches
    beyond the recovery point is walked batch by batch, and the log ends with the last sound one: a torn tail is cut,
@@ -25,10 +26,11 @@ from kpy.storage.offset_index import IndexCorrupt
 from kpy.storage.partition_log import PartitionLog
 from kpy.storage.producer_states import SNAPSHOT_SUFFIX, ProducerStates, SnapshotCorrupt
 from kpy.storage.segment import INDEX_SUFFIXES, LOG_SUFFIX, Segment, file_name
+from kpy.storage.segment_swap import finish_swaps
 
 _logger = logging.getLogger(__name__)
 
-_LEFTOVER_SUFFIXES: Final = (".tmp", ".deleted", ".cleaned", ".swap")
+_LEFTOVER_SUFFIX: Final = ".tmp"
 _HISTORY_BYTES: Final = 1024 * 1024
 
 
@@ -45,6 +47,7 @@ def load_log(
     files: Files, directory: str, *, topic: str, partition: int, topic_id: UUID, config: LogConfig, known: LastKnown
 ) -> PartitionLog:
     """The log in that directory, whatever state it was left in."""
+    finish_swaps(files, directory)
     bases, snapshots = _tidy(files, directory)
     epochs = LeaderEpochs(files, directory)
     epochs.load()
@@ -95,7 +98,7 @@ def _tidy(files: Files, directory: str) -> tuple[list[int], list[int]]:
             _is_numbered(name, suffix) and f"{name[: -len(suffix)]}{LOG_SUFFIX}" not in names
             for suffix in INDEX_SUFFIXES
         )
-        if orphan or name.endswith(_LEFTOVER_SUFFIXES):
+        if orphan or name.endswith(_LEFTOVER_SUFFIX):
             files.remove(f"{directory}/{name}")
     return bases, snapshots
 

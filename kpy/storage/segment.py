@@ -278,6 +278,19 @@ class Segment:
                 return position, header
         return None
 
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return self.path(LOG_SUFFIX)
+
+    def read(self, position: int, size_bytes: int) -> Buffer:
+        """Bytes of the file, whatever they are."""
+        return self._log.read_at(position, size_bytes)
+
+    def index_sizes(self) -> tuple[int, int]:
+        """The bytes of the offset index and of the time index."""
+        return len(self._offsets()) * OFFSET_ENTRY_BYTES, len(self._times()) * TIME_ENTRY_BYTES
+
     def position_of(self, offset: int) -> int | None:
         found = self.locate(offset)
         return None if found is None else found[0]
@@ -377,8 +390,10 @@ class Segment:
 
         Ranges that were read of it stay readable.
         """
-        deleted = []
-        for suffix in (LOG_SUFFIX, *INDEX_SUFFIXES):
+        path = self.path(LOG_SUFFIX)
+        self._files.move(self._log, path, path + DELETED_SUFFIX)
+        deleted = [path + DELETED_SUFFIX]
+        for suffix in INDEX_SUFFIXES:
             path = self.path(suffix)
             if self._files.exists(path):
                 self._files.rename(path, path + DELETED_SUFFIX)

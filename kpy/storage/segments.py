@@ -56,6 +56,15 @@ class Segments:
         del self._segments[0]
         del self._base_offsets[0]
 
+    def replace(self, old: Sequence[Segment], new: Segment) -> None:
+        """Put one segment in the place of several that follow each other; the active one is not among them."""
+        start = self._segments.index(old[0])
+        end = start + len(old)
+        if self._segments[start:end] != list(old) or end == len(self._segments):
+            raise ValueError("these segments do not follow each other before the active one")
+        self._segments[start:end] = [new]
+        self._base_offsets[start:end] = [new.base_offset]
+
     def check_invariants(self) -> None:
         """For tests: raise if they are not as the docstring says."""
         assert self._base_offsets == [segment.base_offset for segment in self._segments]
