@@ -9,7 +9,8 @@ The round is a generator of steps, so that whoever runs it can let others run be
 it is a call that may wait for the disk or take its time over a large batch, and that another thread may make.
 """
 
-from collections.abc import Callable, Generator, Sequence
+import logging
+from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
@@ -39,6 +40,8 @@ from kpy.storage.partition_log import PartitionLog
 from kpy.storage.record_spans import RecordSpan, record_spans
 from kpy.storage.segment import Segment
 from kpy.storage.segment_swap import SWAP_SUFFIX, CleanedSegment
+
+_logger = logging.getLogger(__name__)
 
 RECORDS_AT_ONCE: Final = 200
 """So many records are looked at in one step; a batch counts as some."""
@@ -79,6 +82,8 @@ class Compaction:
         self._now_ms = now_ms
         self._buffer_bytes = max(buffer_bytes, HEADER_BYTES)
         self._left = RECORDS_AT_ONCE
+        self._ends: Mapping[int, int] = {}
+        """Base offset of a segment -> where the next one begins."""
         self.end_offset = plan.first_dirty_offset
         self.bytes_before = 0
         self.bytes_after = 0
@@ -89,6 +94,8 @@ class Compaction:
         log.being_compacted = True
         try:
             segments = [segment for segment in log.segments if segment.base_offset < plan.first_uncleanable_offset]
+            ends = [*(segment.base_offset for segment in segments[1:]), plan.first_uncleanable_offset]
+            self._ends = {segment.base_offset: end for segment, end in zip(segments, ends, strict=True)}
             aborted = yield from self._find_aborted(segments)
             yield from self._map_keys(segments, aborted)
             end_offset = self._offsets.latest_offset + 1
@@ -119,8 +126,8 @@ class Compaction:
     def _map_keys(self, segments: Sequence[Segment], aborted: Sequence[AbortedTransaction]) -> Steps[None]:
         start = self._plan.first_dirty_offset
         transactions = CleanedTransactions(found for found in aborted if found.last_offset >= start)
-        ends = [*(segment.base_offset for segment in segments[1:]), self._plan.first_uncleanable_offset]
-        for segment, end in zip(segments, ends, strict=True):
+        for segment in segments:
+            end = self._ends[segment.base_offset]
             if end > start:
                 position = segment.position_of(start)
                 if position is not None and (yield from self._map_segment(segment, position, transactions)):
@@ -130,9 +137,11 @@ class Compaction:
     def _map_segment(self, segment: Segment, position: int, transactions: CleanedTransactions) -> Steps[bool]:
         """Whether the map was full before the end."""
         start, offsets = self._plan.first_dirty_offset, self._offsets
+        next_offset = segment.base_offset
         while position < segment.size:
-            for header, batch in (yield from self._read(segment, position)):
+            for header, batch in (yield from self._read(segment, position, next_offset)):
                 position += header.size_bytes
+                next_offset = header.next_offset
                 if header.is_control:
                     transactions.marker_may_go(header, _marker(header, batch))
                 elif not transactions.data_may_go(header):
@@ -169,7 +178,7 @@ class Compaction:
             cleaned.rename(SWAP_SUFFIX)
             yield Step(log.sync_names)
         except BaseException:
-            cleaned.remove()
+            _give_up(cleaned)
             raise
         self.bytes_before += sum(segment.size for segment in group)
         self.bytes_after += cleaned.size
@@ -177,11 +186,12 @@ class Compaction:
         yield Step(log.sync_names)
 
     def _copy(self, segment: Segment, cleaned: CleanedSegment, batch_filter: BatchFilter) -> Steps[None]:
-        position = 0
+        position, next_offset = 0, segment.base_offset
         out = bytearray()
         while position < segment.size:
-            for header, batch in (yield from self._read(segment, position)):
+            for header, batch in (yield from self._read(segment, position, next_offset)):
                 position += header.size_bytes
+                next_offset = header.next_offset
                 kept = yield from self._filter(header, batch, batch_filter)
                 if kept is not None:
                     cleaned.learn(cleaned.size + len(out), BatchHeader.unpack(kept))
@@ -226,10 +236,13 @@ class Compaction:
 
     # --- what the passes share
 
-    def _read(self, segment: Segment, position: int) -> Steps[Sequence[tuple[BatchHeader, memoryview]]]:
-        """Some of the batches from that position on, at least one."""
+    def _read(
+        self, segment: Segment, position: int, next_offset: int
+    ) -> Steps[Sequence[tuple[BatchHeader, memoryview]]]:
+        """Some of the batches from that position on, at least one; none is before that offset."""
         size = min(self._buffer_bytes, segment.size - position)
-        batches = yield Step(partial(_read_batches, segment, position, size), size)
+        within = range(next_offset, self._ends[segment.base_offset])
+        batches = yield Step(partial(_read_batches, segment, position, size, within), size)
         self._left = RECORDS_AT_ONCE
         return batches  # type: ignore[no-any-return]  # what is sent is the result of the call
 
@@ -262,8 +275,18 @@ def facts_of(segment: Segment, *, with_indexes: bool = False) -> SegmentFacts:
     return SegmentFacts(segment.base_offset, segment.size, segment.newest_ms(), segment.first_timestamp, *sizes)
 
 
-def _read_batches(segment: Segment, position: int, size_bytes: int) -> list[tuple[BatchHeader, memoryview]]:
-    """The whole batches in these bytes; the first one in any case."""
+def _give_up(cleaned: CleanedSegment) -> None:
+    """Remove a segment that was not put in place. What the disk keeps of it, the next round or start removes."""
+    try:
+        cleaned.remove()
+    except OSError as error:
+        _logger.warning("%s: cannot be removed now: %s", cleaned.name, error)
+
+
+def _read_batches(
+    segment: Segment, position: int, size_bytes: int, within: range
+) -> list[tuple[BatchHeader, memoryview]]:
+    """The whole batches in these bytes, the first one in any case; their offsets, which no checksum covers, ascend."""
     data = memoryview(segment.read(position, size_bytes))
     if len(data) >= HEADER_BYTES and (first := BatchHeader.unpack(data)).size_bytes > len(data):
         data = memoryview(segment.read(position, first.size_bytes))
@@ -276,8 +299,11 @@ def _read_batches(segment: Segment, position: int, size_bytes: int) -> list[tupl
             break
         if header.magic != MAGIC or header.size_bytes < HEADER_BYTES or not is_sound(header, batch):
             raise LogDamaged(f"{segment.name}: there is no sound batch at byte {position + start}")
+        if header.last_offset_delta < 0 or header.base_offset not in within or header.last_offset not in within:
+            raise LogDamaged(f"{segment.name}: the offsets at byte {position + start} do not fit those around them")
         batches.append((header, batch))
         start += header.size_bytes
+        within = range(header.next_offset, within.stop)
     if not batches:
         raise LogDamaged(f"{segment.name}: there is no whole batch at byte {position}")
     return batches
