@@ -29,6 +29,8 @@ class Scale:
     pipelined_requests: int
     paced_s: float
     groups: int
+    catch_up_bytes: int
+    partitions: int
 
 
 FULL = Scale(
@@ -40,6 +42,8 @@ FULL = Scale(
     pipelined_requests=200_000,
     paced_s=10.0,
     groups=5,
+    catch_up_bytes=2_000_000_000,
+    partitions=10_000,
 )
 QUICK = Scale(
     rounds=1,
@@ -50,6 +54,8 @@ QUICK = Scale(
     pipelined_requests=2_000,
     paced_s=0.5,
     groups=1,
+    catch_up_bytes=8_000_000,
+    partitions=50,
 )
 
 

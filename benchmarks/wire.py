@@ -12,7 +12,8 @@ from crc32c import crc32c
 
 CLIENT_ID = b"benchmark"
 TIMEOUT_S = 30.0
-PRODUCE, HEARTBEAT, API_VERSIONS = 0, 12, 18
+PRODUCE, FETCH, HEARTBEAT, API_VERSIONS = 0, 1, 12, 18
+REPLY_BYTES_MAX = 1 << 26
 
 
 class Connection:
@@ -42,6 +43,23 @@ class Connection:
 
     def send(self, frames: bytes) -> None:
         self._socket.sendall(frames)
+
+    def receive(self) -> memoryview:
+        """One reply, correlation id and body, in a buffer that the next one will be in."""
+        if len(self._buffer) < REPLY_BYTES_MAX:
+            self._buffer = bytearray(REPLY_BYTES_MAX)
+        size_bytes = int.from_bytes(self._fill(4), "big")
+        return self._fill(size_bytes)
+
+    def _fill(self, size_bytes: int) -> memoryview:
+        wanted = memoryview(self._buffer)[:size_bytes]
+        received = 0
+        while received < size_bytes:
+            count = self._socket.recv_into(wanted[received:])
+            if count == 0:
+                raise ConnectionResetError(f"the broker closed the connection {size_bytes - received} bytes early")
+            received += count
+        return wanted
 
     def receive_exactly(self, size_bytes: int) -> None:
         """Take that many bytes of replies and forget them."""
@@ -73,6 +91,32 @@ def produce_error(reply: bytes, topic: str) -> int:
     """The error code in the reply to `produce`."""
     position = 4 + 1 + 1 + 1 + len(topic) + 1 + 4
     return int(struct.unpack_from(">h", reply, position)[0])
+
+
+def fetch(topic: str, partition: int, offset: int, max_bytes: int) -> bytes:
+    """Fetch v4 of one partition, which waits for nothing."""
+    body = struct.pack(">iiiibi", -1, 0, 0, max_bytes, 0, 1) + _string(topic)
+    return _frame(FETCH, 4, body + struct.pack(">iiqi", 1, partition, offset, max_bytes))
+
+
+def fetched(reply: memoryview, topic: str) -> tuple[int, memoryview]:
+    """The error code and the record batches in the reply to `fetch`."""
+    error, aborted = struct.unpack_from(">h16xi", reply, 4 + 4 + 4 + 2 + len(topic) + 4 + 4)
+    position = 4 + 4 + 4 + 2 + len(topic) + 4 + 4 + 2 + 16 + 4 + 16 * max(aborted, 0)
+    (size_bytes,) = struct.unpack_from(">i", reply, position)
+    return error, reply[position + 4 : position + 4 + max(size_bytes, 0)]
+
+
+def next_offset(records: memoryview) -> int:
+    """The offset after the last whole batch."""
+    position, offset = 0, -1
+    while position + 61 <= len(records):
+        base_offset, length, last_offset_delta = struct.unpack_from(">qi11xi", records, position)
+        if position + 12 + length > len(records):
+            break
+        offset = base_offset + last_offset_delta + 1
+        position += 12 + length
+    return offset
 
 
 def batch(values: Sequence[bytes], timestamp_ms: int) -> bytes:

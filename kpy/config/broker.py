@@ -33,7 +33,6 @@ CLUSTER_WIDE = UpdateMode.CLUSTER_WIDE
 PER_BROKER = UpdateMode.PER_BROKER
 
 NO_TIERS = "there is no tiered storage"
-NO_TIMED_FLUSH = "logs are not forced to disk by time yet"
 ONE_REPLICA = "a partition has one replica, which is never out of sync"
 
 CODECS = OneOf(("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"))
@@ -189,10 +188,9 @@ class BrokerConfig(Options):
         None,
         "how long a record may be written before it is forced to disk",
         update_mode=CLUSTER_WIDE,
-        without_effect=NO_TIMED_FLUSH,
     )
     log_flush_scheduler_interval_ms: int = long(
-        INT64_MAX, "log.flush.interval.ms, if that is not set", without_effect=NO_TIMED_FLUSH
+        INT64_MAX, "log.flush.interval.ms, if that is not set; each log is forced to disk in its own time"
     )
     log_flush_offset_checkpoint_interval_ms: int = integer(
         60000, at_least(1), "how often a data directory notes how far its logs are on the disk, and where they start"
@@ -284,6 +282,12 @@ class BrokerConfig(Options):
         at_least(1),
         "how long a record stays uncompacted at most",
         update_mode=CLUSTER_WIDE,
+    )
+    kpy_open_files_max: int = integer(
+        -1,
+        BetweenOr(16, INT32_MAX, -1),
+        "how many files of logs stay open while nobody uses them; -1 is a quarter of what the process may open"
+        " (ulimit -n), at the most 8192",
     )
     log_preallocate: bool = boolean(
         False,

@@ -13,7 +13,6 @@ from kpy.config.broker import (
     INT64_MAX,
     LZ4_LEVELS,
     NO_TIERS,
-    NO_TIMED_FLUSH,
     ONE_REPLICA,
     TIMESTAMP_TYPES,
     ZSTD_LEVELS,
@@ -96,7 +95,6 @@ class TopicConfig(Options):
         at_least(0),
         "how long a record may be written before it is forced to disk",
         synonyms=default_of("log.flush.interval.ms", "log.flush.scheduler.interval.ms"),
-        without_effect=NO_TIMED_FLUSH,
     )
     follower_replication_throttled_replicas: tuple[str, ...] = listing(
         (), THROTTLED_REPLICAS, "replicas whose fetching is throttled", without_effect=ONE_REPLICA

@@ -32,17 +32,19 @@ from kpy.server.data_directory import DIRECTORY_ID, DataDirectoryError, open_dat
 from kpy.server.dispatch import Dispatcher
 from kpy.server.fetch_sessions import FetchSessions
 from kpy.server.file_removal import FileRemoval
+from kpy.server.flushing import Flusher
 from kpy.server.groups import Groups
 from kpy.server.handlers import all_handlers
 from kpy.server.handlers.create_topics import execute_create_topics
 from kpy.server.log_cleaner import LogCleaner
-from kpy.server.maintenance import expire_producers_forever, open_logs, write_checkpoints_forever
+from kpy.server.maintenance import Checkpoints, expire_producers_forever, open_logs, write_checkpoints_forever
 from kpy.server.memory import RequestMemory
 from kpy.server.network import ByteStream, Endpoint, accept_forever, bind, descriptor_limit
 from kpy.server.partitions import Partitions
 from kpy.server.retention import Retention
 from kpy.server.services import Services
 from kpy.server.timers import Timers
+from kpy.server.workers import CLEANING_THREADS_MAX, FLUSHING_THREADS_MAX, RunInWorker, Workers, inline
 from kpy.storage.checkpoints import parse_uuid
 from kpy.storage.log_directory import LogDirectory
 
@@ -65,7 +67,12 @@ class Broker:
     """One broker. `run` serves until `stop` is called; both belong to the same trio run."""
 
     def __init__(
-        self, config: BrokerConfig, *, clock: Clock | None = None, random_source: Random | None = None
+        self,
+        config: BrokerConfig,
+        *,
+        clock: Clock | None = None,
+        random_source: Random | None = None,
+        run_in_worker: RunInWorker | None = None,
     ) -> None:
         self.config = config
         self.clock = clock or SystemClock()
@@ -75,6 +82,7 @@ class Broker:
         self._file_removal: FileRemoval
         self._log_cleaner: LogCleaner
         self._retention: Retention
+        self._run_in_worker = run_in_worker
         self._stop = trio.Event()
 
     def stop(self) -> None:
@@ -124,17 +132,31 @@ class Broker:
 
     def _build(self, logs: LogDirectory, timers: Timers) -> None:
         config, clock = self.config, self.clock
-        self._file_removal = FileRemoval(logs.files)
+        clean_in_worker = self._run_in_worker or Workers(CLEANING_THREADS_MAX)
+        self._file_removal = FileRemoval(logs.files, clean_in_worker)
         logs.context.random_source = self._random
-        if config.data_dir is not None:  # in memory there would be nothing to copy back
+        if logs.is_durable:  # in memory there would be nothing to copy back
             logs.context.remove_later = self._file_removal.later
+        run_in_worker = self._run_in_worker or Workers(FLUSHING_THREADS_MAX)
+        flusher = Flusher(run_in_worker, timers, is_durable=logs.is_durable)
         cluster = ClusterMetadata(
-            config, logs, clock=clock, timers=timers, new_uuid=self._new_uuid, random_source=self._random
+            config,
+            logs,
+            clock=clock,
+            timers=timers,
+            new_uuid=self._new_uuid,
+            random_source=self._random,
+            flusher=flusher,
         )
-        partitions = Partitions(logs, clock)
+        checkpoints = Checkpoints(logs, run_in_worker)
+        partitions = Partitions(logs, clock, flusher, checkpoints)
         self._retention = Retention(partitions, lambda: self.services.config, clock)
         self._log_cleaner = LogCleaner(
-            partitions, lambda: self.services.config, clock, uses_threads=config.data_dir is not None
+            partitions,
+            checkpoints,
+            lambda: self.services.config,
+            clock,
+            clean_in_worker if logs.is_durable else inline,
         )
         groups = Groups(
             config,
@@ -154,6 +176,8 @@ class Broker:
             partitions=partitions,
             groups=groups,
             fetch_sessions=fetch_sessions,
+            flusher=flusher,
+            checkpoints=checkpoints,
         )
         cluster.follow(self._image_changed)
         cluster.load()
@@ -209,7 +233,8 @@ class Broker:
             nursery.start_soon(connections.close_idle_forever)
             nursery.start_soon(services.groups.load_in_background)
             nursery.start_soon(open_logs, logs)
-            nursery.start_soon(write_checkpoints_forever, logs, config)
+            nursery.start_soon(services.flusher.run)
+            nursery.start_soon(write_checkpoints_forever, services.checkpoints, config)
             nursery.start_soon(self._file_removal.run)
             nursery.start_soon(self._retention.run)
             nursery.start_soon(self._log_cleaner.run)

@@ -7,11 +7,15 @@ from collections.abc import Callable, Mapping
 from uuid import UUID
 
 from kpy.config import BrokerConfig
+from kpy.server.network import descriptor_limit
 from kpy.storage.checkpoints import parse_uuid, uuid_text
 from kpy.storage.disk_files import DiskFiles
+from kpy.storage.files import Files
 from kpy.storage.log_directory import DirectoryLocked, LogDirectory
 from kpy.storage.memory_files import MemoryFiles
 
+OPEN_FILES_SHARE = 4
+OPEN_FILES_MIN, OPEN_FILES_MAX = 16, 8192
 CLUSTER_ID, NODE_ID, DIRECTORY_ID = "cluster.id", "node.id", "directory.id"
 
 
@@ -31,7 +35,7 @@ def open_data_directory(config: BrokerConfig, new_uuid: Callable[[], UUID]) -> L
             raise DataDirectoryError(f"{directory} belongs to node.id {meta[NODE_ID]}, not {config.node_id}")
 
     try:
-        logs = LogDirectory.open(MemoryFiles() if directory is None else DiskFiles(directory), check_owner)
+        logs = LogDirectory.open(_files(config), check_owner)
         try:
             _complete_meta(logs, config, new_uuid)
         except BaseException:
@@ -42,6 +46,19 @@ def open_data_directory(config: BrokerConfig, new_uuid: Callable[[], UUID]) -> L
     except OSError as error:
         raise DataDirectoryError(f"cannot use {directory}: {error.strerror or error}") from error
     return logs
+
+
+def _files(config: BrokerConfig) -> Files:
+    if config.data_dir is None:
+        return MemoryFiles()
+    return DiskFiles(config.data_dir, open_files_max=open_files_max(config, descriptor_limit()))
+
+
+def open_files_max(config: BrokerConfig, descriptors: int) -> int:
+    """How many files of logs stay open: connections need descriptors too."""
+    if config.kpy_open_files_max > 0:
+        return config.kpy_open_files_max
+    return min(max(descriptors // OPEN_FILES_SHARE, OPEN_FILES_MIN), OPEN_FILES_MAX)
 
 
 def _complete_meta(logs: LogDirectory, config: BrokerConfig, new_uuid: Callable[[], UUID]) -> None:

@@ -7,7 +7,7 @@ with a line in the log, and one that the disk refused until RETRY_AFTER_SECONDS 
 
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Final
 
 import trio
 
@@ -15,7 +15,9 @@ from kpy.config import BrokerConfig
 from kpy.protocol.compression import DecompressionError
 from kpy.protocol.records import InvalidRecord
 from kpy.server.clock import Clock
+from kpy.server.maintenance import Checkpoints
 from kpy.server.partitions import Partitions
+from kpy.server.workers import RunInWorker
 from kpy.storage.cleaning_plan import CleaningPlan, plan_cleaning, valid_first_dirty_offset
 from kpy.storage.compaction import Compaction, LogDamaged, Steps, facts_of
 from kpy.storage.offset_map import OffsetMap
@@ -50,12 +52,18 @@ class LogCleaner:
     """The task that finds logs to compact, and runs the rounds."""
 
     def __init__(
-        self, partitions: Partitions, config: Callable[[], BrokerConfig], clock: Clock, *, uses_threads: bool
+        self,
+        partitions: Partitions,
+        checkpoints: Checkpoints,
+        config: Callable[[], BrokerConfig],
+        clock: Clock,
+        run_in_worker: RunInWorker,
     ) -> None:
         self._partitions = partitions
+        self._checkpoints = checkpoints
         self._config = config
         self._clock = clock
-        self._uses_threads = uses_threads
+        self._run_in_worker = run_in_worker
         self._throttle = Throttle(lambda: config().log_cleaner_io_max_bytes_per_second)
         self._under_way: set[PartitionLog] = set()
         self._resting: dict[PartitionLog, float] = {}
@@ -127,7 +135,8 @@ class LogCleaner:
         started = trio.current_time()
         try:
             if await self._take(round_.steps(), log):
-                self._partitions.logs.store_cleaner_offset(log.topic, log.partition, round_.end_offset)
+                self._partitions.logs.compacted(log.topic, log.partition, round_.end_offset)
+                await self._checkpoints.write_cleaner_offsets()
                 logger.info(
                     "%s: compacted from offset %d to %d in %.1f s: %d bytes became %d",
                     log.name, plan.first_dirty_offset, round_.end_offset, trio.current_time() - started,
@@ -150,7 +159,7 @@ class LogCleaner:
         try:
             step = next(steps)
             while True:
-                result = None if step.call is None else await self._call(step.call)
+                result = None if step.call is None else await self._run_in_worker(step.call)
                 await self._throttle.spend(step.io_bytes)
                 if not self._is_alive(log):
                     return False
@@ -159,9 +168,6 @@ class LogCleaner:
             return True
         finally:
             steps.close()
-
-    async def _call(self, call: Callable[[], Any]) -> Any:
-        return await trio.to_thread.run_sync(call) if self._uses_threads else call()
 
     def _is_alive(self, log: PartitionLog) -> bool:
         return self._partitions.logs.logs().get((log.topic, log.partition)) is log

@@ -14,7 +14,9 @@ from kpy.config import BrokerConfig
 from kpy.protocol.crc import Buffer
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.server.clock import Clock
+from kpy.server.flushing import Flusher, WhenFlushed
 from kpy.server.log_configs import log_config
+from kpy.server.maintenance import Checkpoints
 from kpy.server.storage_errors import StorageErrors
 from kpy.server.waiters import Waiters
 from kpy.storage.log_directory import LogDirectory
@@ -31,11 +33,14 @@ class Partition:
     Invariant: log.log_start_offset <= high_watermark <= log.end_offset.
     """
 
-    __slots__ = ("_clock", "_errors", "_log", "high_watermark", "leader_epoch", "waiters")
+    __slots__ = ("_clock", "_errors", "_flusher", "_log", "high_watermark", "leader_epoch", "waiters")
 
-    def __init__(self, log: PartitionLog, leader_epoch: int, clock: Clock, errors: StorageErrors) -> None:
+    def __init__(
+        self, log: PartitionLog, leader_epoch: int, clock: Clock, errors: StorageErrors, flusher: Flusher
+    ) -> None:
         self._clock = clock
         self._errors = errors
+        self._flusher = flusher
         self._log = log
         self.leader_epoch = leader_epoch
         self.high_watermark = log.end_offset
@@ -55,15 +60,33 @@ class Partition:
         raise KafkaError(ErrorCode.UNKNOWN_LEADER_EPOCH, f"{known_epoch} is newer than {self.leader_epoch}")
 
     def append(self, records: Buffer) -> AppendResult:
-        """Append one batch of a producer; it is committed when this returns. Raises KafkaError."""
+        """Append one batch of a producer; it is committed when this returns. Raises KafkaError.
+
+        It is read from now on, as in Kafka, though `must_flush` may ask its producer to wait for `flush`.
+        """
         try:
             result = self._log.append(records, leader_epoch=self.leader_epoch, now_ms=self._clock.now_ms())
         except OSError as error:
-            self._catch_up()
             raise self._errors.answer(self._log.name, error) from error
         if not result.duplicate:
             self._advance(len(records))
         return result
+
+    @property
+    def must_flush(self) -> bool:
+        """Whether who has appended has to wait for `flush` (flush.messages)."""
+        return self._log.flush_is_due and self._flusher.is_durable
+
+    async def flush(self) -> None:
+        """Wait until all that was appended is on the disk. Raises KAFKA_STORAGE_ERROR."""
+        await self._flusher.flush(self._log)
+
+    def when_durable(self, tell: WhenFlushed) -> None:
+        """Call `tell` once what was appended is flushed, at once if flush.messages asks for nothing."""
+        if self.must_flush:
+            self._flusher.flush_soon(self._log, tell)
+        else:
+            tell(None)
 
     @property
     def max_batch_bytes(self) -> int:
@@ -138,20 +161,17 @@ class Partition:
     def _advance(self, size_bytes: int) -> None:
         self.high_watermark = self._log.end_offset
         self.waiters.more_bytes(size_bytes)
-
-    def _catch_up(self) -> None:
-        """After a batch that could only not be flushed: it is in the log, and is read as any other."""
-        if self.high_watermark < self._log.end_offset:
-            self.high_watermark = self._log.end_offset
-            self.waiters.wake()
+        self._flusher.appended(self._log)
 
 
 class Partitions:
     """Finds the partition that a request names, and follows the cluster image."""
 
-    def __init__(self, logs: LogDirectory, clock: Clock) -> None:
+    def __init__(self, logs: LogDirectory, clock: Clock, flusher: Flusher, checkpoints: Checkpoints) -> None:
         self.logs = logs
         self._clock = clock
+        self._flusher = flusher
+        self._checkpoints = checkpoints
         self._image: ClusterImage | None = None
         self._config: BrokerConfig | None = None
         self._errors = StorageErrors()
@@ -226,10 +246,10 @@ class Partitions:
             if partition is not None:
                 partition.waiters.wake()
 
-    def checkpoint_log_starts(self) -> None:
+    async def checkpoint_log_starts(self) -> None:
         """Have on the disk where logs start. Raises KAFKA_STORAGE_ERROR."""
         with self._errors.answered("where logs start"):
-            self.logs.checkpoint_log_starts()
+            await self._checkpoints.write_log_starts()
 
     def wake_all(self) -> None:
         """Wake every parked request: the broker stops."""
@@ -246,7 +266,7 @@ class Partitions:
             with self._errors.answered(f"{name}-{index}"):
                 log = self.logs.create(name, index, topic.topic_id, config)
         log.config = config
-        partition = Partition(log, topic.partitions[index].leader_epoch, self._clock, self._errors)
+        partition = Partition(log, topic.partitions[index].leader_epoch, self._clock, self._errors, self._flusher)
         self._open[name, index] = partition
         return partition
 

@@ -6,7 +6,9 @@ from kpy.config import BrokerConfig
 from kpy.server.clock import Clock
 from kpy.server.cluster_metadata import ClusterMetadata
 from kpy.server.fetch_sessions import FetchSessions
+from kpy.server.flushing import Flusher
 from kpy.server.groups import Groups
+from kpy.server.maintenance import Checkpoints
 from kpy.server.partitions import Partitions
 
 
@@ -20,4 +22,6 @@ class Services:
     partitions: Partitions
     groups: Groups
     fetch_sessions: FetchSessions
+    flusher: Flusher
+    checkpoints: Checkpoints
     stopping: bool = False

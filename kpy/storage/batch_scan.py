@@ -5,17 +5,25 @@ windows: small ones for headers, large ones where the bytes are wanted too.
 """
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Protocol
 
 from kpy.protocol.crc import Buffer, crc32c
 from kpy.protocol.records import CRC_START, HEADER, HEADER_BYTES, LENGTH_END, MAGIC, BatchHeader
-from kpy.storage.files import File
 
 _HEADERS_WINDOW_BYTES: Final = 8 * 1024
 _BATCHES_WINDOW_BYTES: Final = 1024 * 1024
 
 
-def scan_headers(file: File, position: int = 0, end: int | None = None) -> Iterator[tuple[int, BatchHeader]]:
+class Readable(Protocol):
+    """A file, or a part of one."""
+
+    @property
+    def size(self) -> int: ...
+
+    def read_at(self, position: int, size: int) -> Buffer: ...
+
+
+def scan_headers(file: Readable, position: int = 0, end: int | None = None) -> Iterator[tuple[int, BatchHeader]]:
     """Position and header of the batches from that position on, which must be the start of one."""
     end = file.size if end is None else end
     window: Buffer = b""
@@ -34,7 +42,7 @@ def scan_headers(file: File, position: int = 0, end: int | None = None) -> Itera
         position += size
 
 
-def scan_batches(file: File, position: int = 0) -> Iterator[tuple[int, BatchHeader, Buffer]]:
+def scan_batches(file: Readable, position: int = 0) -> Iterator[tuple[int, BatchHeader, Buffer]]:
     """As `scan_headers`, with the bytes; it ends before a batch that the file does not hold whole."""
     window: memoryview = memoryview(b"")
     window_start = position

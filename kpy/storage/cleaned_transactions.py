@@ -6,55 +6,26 @@ by it what to skip; when that has gone, the marker may go too, after the same ti
 
 from collections import deque
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from kpy.protocol.records import BatchHeader, ControlType
-
-
-class AbortedTransaction(NamedTuple):
-    """A transaction that ended with an abort marker, at `last_offset`."""
-
-    producer_id: int
-    first_offset: int
-    last_offset: int
-
-
-class TransactionEvent(NamedTuple):
-    """A transactional batch; `marker` is the type of the control record, None for data."""
-
-    producer_id: int
-    base_offset: int
-    last_offset: int
-    marker: int | None
-
-
-def find_aborted(events: Iterable[TransactionEvent]) -> list[AbortedTransaction]:
-    """The aborted transactions of which these are all batches, by first offset; those without data left are no news."""
-    begun: dict[int, int] = {}
-    aborted = []
-    for event in events:
-        if event.marker is None:
-            begun.setdefault(event.producer_id, event.base_offset)
-            continue
-        first_offset = begun.pop(event.producer_id, None)
-        if event.marker == ControlType.ABORT and first_offset is not None:
-            aborted.append(AbortedTransaction(event.producer_id, first_offset, event.last_offset))
-    return sorted(aborted, key=lambda transaction: transaction.first_offset)
+from kpy.storage.transaction_index import AbortedTransaction
 
 
 class CleanedTransactions:
-    """The transactions that are open where a walk over the log is. Has to be shown every batch in order."""
+    """The transactions that are open where a walk over the log is. Has to be shown every batch in order.
 
-    __slots__ = ("_aborted", "_coming", "_committed", "kept")
+    `aborted` are those of the log's index.
+    """
+
+    __slots__ = ("_aborted", "_coming", "_committed", "_kept")
 
     def __init__(self, aborted: Iterable[AbortedTransaction]) -> None:
-        self._coming = deque(aborted)
+        self._coming = deque(sorted(aborted, key=lambda transaction: transaction.first_offset))
         self._aborted: dict[int, tuple[AbortedTransaction, bool]] = {}
         """Producer id -> its aborted transaction, and whether data of it has been met."""
         self._committed: set[int] = set()
         """Producers of whose transaction, which is not aborted, data has been met."""
-        self.kept: list[AbortedTransaction] = []
-        """Those of which there still was data: readers have to know of them."""
+        self._kept: list[AbortedTransaction] = []
 
     def data_may_go(self, header: BatchHeader) -> bool:
         """Whether a data batch is part of an aborted transaction."""
@@ -76,7 +47,7 @@ class CleanedTransactions:
         if marker == ControlType.ABORT:
             found = self._aborted.pop(header.producer_id, None)
             if found is not None and found[1]:
-                self.kept.append(found[0])
+                self._kept.append(found[0])
                 return False
             return True
         if marker == ControlType.COMMIT:
@@ -85,6 +56,14 @@ class CleanedTransactions:
                 return False
             return True
         return False
+
+    def take_kept(self) -> list[AbortedTransaction]:
+        """The aborted transactions, of those that ended since this was last asked, of which there still was data.
+
+        Whoever reads what was copied has to know of them.
+        """
+        kept, self._kept = self._kept, []
+        return kept
 
     def _begin_up_to(self, offset: int) -> None:
         while self._coming and self._coming[0].first_offset <= offset:

@@ -1,8 +1,7 @@
 """One round of compaction of one log: of each key the last record stays (Kafka's `Cleaner`).
 
-1. Find the aborted transactions, whose data goes.
-2. Map the keys of the dirty part to their last offsets, until the end or until the map is full.
-3. Copy the segments from the start of the log on, group by group, without the records that the map has later ones of;
+1. Map the keys of the dirty part to their last offsets, until the end or until the map is full.
+2. Copy the segments from the start of the log on, group by group, without the records that the map has later ones of;
    each group, when it is written and on the disk, takes the place of the segments that it was made from.
 
 The round is a generator of steps, so that whoever runs it can let others run between two of them: a step is short, or
@@ -12,7 +11,6 @@ it is a call that may wait for the disk or take its time over a large batch, and
 import logging
 from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
-from itertools import islice
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from kpy.protocol.compression import compress, decompress
@@ -28,25 +26,20 @@ from kpy.storage.batch_filter import (
     shifted_payload,
 )
 from kpy.storage.batch_scan import is_sound
-from kpy.storage.cleaned_transactions import (
-    AbortedTransaction,
-    CleanedTransactions,
-    TransactionEvent,
-    find_aborted,
-)
+from kpy.storage.cleaned_transactions import CleanedTransactions
 from kpy.storage.cleaning_plan import CleaningPlan, SegmentFacts, group_sizes
 from kpy.storage.offset_map import OffsetMap
 from kpy.storage.partition_log import PartitionLog
 from kpy.storage.record_spans import RecordSpan, record_spans
 from kpy.storage.segment import Segment
 from kpy.storage.segment_swap import SWAP_SUFFIX, CleanedSegment
+from kpy.storage.transaction_index import AbortedTransaction
 
 _logger = logging.getLogger(__name__)
 
 RECORDS_AT_ONCE: Final = 200
 """So many records are looked at in one step; a batch counts as some."""
 _RECORDS_A_BATCH: Final = 8
-_HEADERS_AT_ONCE: Final = 1000
 _INLINE_BYTES_MAX: Final = 32 * 1024
 """Up to this size a batch is compressed and decompressed without another thread."""
 
@@ -96,7 +89,7 @@ class Compaction:
             segments = [segment for segment in log.segments if segment.base_offset < plan.first_uncleanable_offset]
             ends = [*(segment.base_offset for segment in segments[1:]), plan.first_uncleanable_offset]
             self._ends = {segment.base_offset: end for segment, end in zip(segments, ends, strict=True)}
-            aborted = yield from self._find_aborted(segments)
+            aborted = log.segments.aborted_transactions()
             yield from self._map_keys(segments, aborted)
             end_offset = self._offsets.latest_offset + 1
             segments = [segment for segment in segments if segment.base_offset < end_offset]
@@ -110,18 +103,6 @@ class Compaction:
             log.being_compacted = False
 
     # --- pass 1
-
-    def _find_aborted(self, segments: Sequence[Segment]) -> Steps[list[AbortedTransaction]]:
-        events: list[TransactionEvent] = []
-        for segment in segments:
-            headers = segment.headers()
-            more = True
-            while more:
-                found, more = yield Step(partial(_transaction_events, segment, headers))
-                events += found
-        return find_aborted(events)
-
-    # --- pass 2
 
     def _map_keys(self, segments: Sequence[Segment], aborted: Sequence[AbortedTransaction]) -> Steps[None]:
         start = self._plan.first_dirty_offset
@@ -158,7 +139,7 @@ class Compaction:
                     yield _PAUSE
         return False
 
-    # --- pass 3
+    # --- pass 2
 
     def _compact(self, group: Sequence[Segment], transactions: CleanedTransactions) -> Steps[None]:
         log = self._log
@@ -170,20 +151,22 @@ class Compaction:
             now_ms=self._now_ms,
             delete_retention_ms=log.config.delete_retention_ms,
         )
-        cleaned = log.create_cleaned(group[0].base_offset)
+        cleaned = log.segments.create_cleaned(group[0].base_offset, log.config.index_interval_bytes)
         try:
             for segment in group:
                 yield from self._copy(segment, cleaned, batch_filter)
+            for aborted in transactions.take_kept():
+                cleaned.transactions.append(aborted)
             yield Step(partial(cleaned.finish, group[-1].newest_ms()))
             cleaned.rename(SWAP_SUFFIX)
-            yield Step(log.sync_names)
+            yield Step(log.segments.sync_names)
         except BaseException:
             _give_up(cleaned)
             raise
         self.bytes_before += sum(segment.size for segment in group)
         self.bytes_after += cleaned.size
         log.replace_segments(group, cleaned)
-        yield Step(log.sync_names)
+        yield Step(log.segments.sync_names)
 
     def _copy(self, segment: Segment, cleaned: CleanedSegment, batch_filter: BatchFilter) -> Steps[None]:
         position, next_offset = 0, segment.base_offset
@@ -307,17 +290,6 @@ def _read_batches(
     if not batches:
         raise LogDamaged(f"{segment.name}: there is no whole batch at byte {position}")
     return batches
-
-
-def _transaction_events(segment: Segment, headers: Any) -> tuple[list[TransactionEvent], bool]:
-    """The transactional batches among the next ones, and whether there may be more behind them."""
-    taken = list(islice(headers, _HEADERS_AT_ONCE))
-    events = []
-    for position, header in taken:
-        if header.is_transactional:
-            marker = _marker(header, segment.read(position, header.size_bytes)) if header.is_control else None
-            events.append(TransactionEvent(header.producer_id, header.base_offset, header.last_offset, marker))
-    return events, len(taken) == _HEADERS_AT_ONCE
 
 
 def _marker(header: BatchHeader, batch: Buffer) -> int | None:

@@ -24,7 +24,7 @@ from kpy.storage.files import AlreadyLocked, Files, Lock
 from kpy.storage.leader_epochs import LeaderEpochs
 from kpy.storage.log_config import LogConfig
 from kpy.storage.log_context import LogContext
-from kpy.storage.partition_log import PartitionLog
+from kpy.storage.partition_log import METADATA_NAME, PartitionLog
 from kpy.storage.producer_states import ProducerStates
 from kpy.storage.recovery import LastKnown, load_log
 from kpy.storage.segment import Segment
@@ -34,10 +34,13 @@ _logger = logging.getLogger(__name__)
 _LOCK: Final = ".lock"
 _CLEAN_SHUTDOWN: Final = ".kafka_cleanshutdown"
 _META: Final = "meta.properties"
-_PARTITION_METADATA: Final = "partition.metadata"
 _DELETE_SUFFIX: Final = "-delete"
 _STRAY_SUFFIX: Final = "-stray"
 _NAME_BYTES_MAX: Final = 255
+
+
+CheckpointOffsets = Mapping[str, Mapping[TopicPartition, int]]
+"""Offsets by partition, for each checkpoint file by its name."""
 
 
 class DirectoryLocked(Exception):
@@ -97,6 +100,11 @@ class LogDirectory:
     def files(self) -> Files:
         return self._files
 
+    @property
+    def is_durable(self) -> bool:
+        """Whether there is a disk to wait for."""
+        return self._files.is_durable
+
     # --- logs
 
     def get(self, topic: str, partition: int) -> PartitionLog | None:
@@ -138,7 +146,7 @@ class LogDirectory:
         files = self._files
         files.make_directory(name)
         metadata = {"version": "0", "topic_id": checkpoints.uuid_text(topic_id)}
-        files.replace(f"{name}/{_PARTITION_METADATA}", checkpoints.encode_properties(metadata, ": "))
+        files.replace(f"{name}/{METADATA_NAME}", checkpoints.encode_properties(metadata, ": "), sync=False)
         return PartitionLog(
             files,
             name,
@@ -196,40 +204,49 @@ class LogDirectory:
         self.meta = dict(properties)
         self._files.replace(_META, checkpoints.encode_properties(properties))
 
-    def checkpoint(self, high_watermarks: Mapping[TopicPartition, int] | None = None, *, sync: bool = True) -> None:
-        """Write recovery points, log starts and high watermarks (by default, the ends of the logs).
+    def checkpoint(self, high_watermarks: Mapping[TopicPartition, int] | None = None) -> None:
+        """Write recovery points, log starts and high watermarks (by default, the ends of the logs)."""
+        self.write(self.checkpoint_offsets(high_watermarks))
 
-        Without `sync` it is quick, and a power loss may leave the files empty, which is to know nothing: the next
-        start then reads more.
-        """
+    def checkpoint_offsets(self, high_watermarks: Mapping[TopicPartition, int] | None = None) -> CheckpointOffsets:
+        """What a checkpoint consists of, as it is now; of what is not open, what it was."""
+        unopened = self._unopened
         if high_watermarks is None:
             high_watermarks = {key: log.end_offset for key, log in self._logs.items()}
-        unopened = self._unopened
         recovery_points = {key: log.known.recovery_point for key, log in unopened.items()}
-        recovery_points |= {key: log.recovery_point for key, log in self._logs.items()}
         kept = {key: offset for key, offset in self.high_watermarks.items() if key in unopened}
-        self._files.replace(checkpoints.RECOVERY_POINT, checkpoints.encode_offsets(recovery_points))
-        self.checkpoint_log_starts()
-        self._files.replace(checkpoints.REPLICATION_OFFSET, checkpoints.encode_offsets({**kept, **high_watermarks}))
+        return {
+            checkpoints.RECOVERY_POINT: recovery_points | {key: log.recovery_point for key, log in self._logs.items()},
+            **self.log_start_offsets(),
+            checkpoints.REPLICATION_OFFSET: kept | dict(high_watermarks),
+        }
 
-    def checkpoint_log_starts(self) -> None:
-        """Write where logs start, so that records which were deleted stay deleted."""
+    def log_start_offsets(self) -> CheckpointOffsets:
+        """Where logs start, so that records which were deleted stay deleted."""
         starts = {key: log.known.log_start_offset for key, log in self._unopened.items() if log.known.log_start_offset}
         starts |= {
             key: log.log_start_offset
             for key, log in self._logs.items()
             if log.log_start_offset > log.segment_base_offsets[0]
         }
-        self._files.replace(checkpoints.LOG_START_OFFSET, checkpoints.encode_offsets(starts))
+        return {checkpoints.LOG_START_OFFSET: starts}
+
+    def write(self, offsets: CheckpointOffsets) -> None:
+        """Write and sync these checkpoints; may be called from any thread, from one at a time."""
+        for name, rows in offsets.items():
+            self._files.replace(name, checkpoints.encode_offsets(rows))
 
     def cleaner_offset(self, topic: str, partition: int) -> int | None:
         """Up to where the log was compacted, as far as that is known."""
         return self._cleaner_offsets.get((topic, partition))
 
-    def store_cleaner_offset(self, topic: str, partition: int, offset: int) -> None:
-        """Write up to where logs have been compacted. If a power cut takes it, more is compacted again than is new."""
+    def compacted(self, topic: str, partition: int, offset: int) -> None:
+        """The log was compacted up to that offset."""
         self._cleaner_offsets[topic, partition] = offset
-        self._files.replace(checkpoints.CLEANER_OFFSET, checkpoints.encode_offsets(self._cleaner_offsets), sync=False)
+
+    def cleaner_offsets(self) -> CheckpointOffsets:
+        """Up to where logs have been compacted. If that is lost, more is compacted again than is new."""
+        return {checkpoints.CLEANER_OFFSET: dict(self._cleaner_offsets)}
 
     def flush(self) -> None:
         """What was appended to any log is on the disk when this returns."""
@@ -320,11 +337,11 @@ class LogDirectory:
             return {}
 
     def _read_topic_id(self, name: str) -> UUID | None:
-        data = self._files.read(f"{name}/{_PARTITION_METADATA}") or b""
+        data = self._files.read(f"{name}/{METADATA_NAME}") or b""
         try:
             return checkpoints.parse_uuid(checkpoints.decode_properties(data, ":")["topic_id"])
         except (KeyError, ValueError):
-            _logger.error("%s: skipped, for it has no readable %s", name, _PARTITION_METADATA)
+            _logger.error("%s: skipped, for it has no readable %s", name, METADATA_NAME)
             return None
 
 

@@ -1,51 +1,50 @@
 """Files in memory, with the face of those on the disk: for tests, and for brokers that keep nothing."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import Final
 
 from kpy.protocol.crc import Buffer
-from kpy.storage.files import AlreadyLocked, File, Lock
+from kpy.storage.files import AlreadyLocked, File, FileRange, Lock
 
 _BLOCK_BYTES_MAX: Final = 1024 * 1024
 
 
-class MemoryFile:
-    """A file in blocks that never move, so that what was read of it stays a view without a copy."""
+class MemoryContent:
+    """Bytes in blocks that never move and are only ever added to: who holds it reads what was there."""
 
-    __slots__ = ("_blocks", "_starts", "size")
+    __slots__ = ("_blocks", "_starts", "is_deleted")
 
-    def __init__(self) -> None:
-        self._blocks: list[bytearray] = []
-        self._starts: list[int] = []
-        self.size = 0
+    def __init__(self, blocks: list[bytearray], starts: list[int]) -> None:
+        self._blocks = blocks
+        self._starts = starts
+        self.is_deleted = False
 
-    def append(self, data: Buffer) -> None:
-        size = len(data)
-        if not size:
-            return
-        room = self._starts[-1] + len(self._blocks[-1]) - self.size if self._blocks else 0
-        if size <= room:
-            self._write(self._blocks[-1], self.size - self._starts[-1], data)
-        else:
-            view = memoryview(data)
-            if room:
-                self._write(self._blocks[-1], len(self._blocks[-1]) - room, view[:room])
-            block = bytearray(max(size - room, min(self.size, _BLOCK_BYTES_MAX)))
-            self._write(block, 0, view[room:])
-            self._blocks.append(block)
-            self._starts.append(self.size + room)
-        self.size += size
+    @property
+    def allocated_bytes(self) -> int:
+        return self._starts[-1] + len(self._blocks[-1]) if self._blocks else 0
 
-    @staticmethod
-    def _write(block: bytearray, position: int, data: Buffer) -> None:
-        memoryview(block)[position : position + len(data)] = data  # a bytearray's own slice copies a view twice
+    def write(self, position: int, data: Buffer) -> None:
+        """Write at the end, in the room that is there."""
+        # a bytearray's own slice copies a view twice
+        start = position - self._starts[-1]
+        memoryview(self._blocks[-1])[start : start + len(data)] = data
+
+    def grow(self, size: int) -> None:
+        """Have room for so many bytes more."""
+        self._starts.append(self.allocated_bytes)
+        self._blocks.append(bytearray(size))
+
+    def cut(self, size: int) -> "MemoryContent":
+        """The same bytes up to that size: who holds the old content keeps the old block."""
+        count = bisect_left(self._starts, size)
+        blocks, starts = self._blocks[:count], self._starts[:count]
+        if blocks:
+            blocks[-1] = blocks[-1][: size - starts[-1]]
+        return MemoryContent(blocks, starts)
 
     def read_at(self, position: int, size: int) -> Buffer:
-        end = min(position + size, self.size)
-        if position >= end:
-            return b""
-        parts = list(self._views(position, end))
+        parts = list(self._views(position, position + size))
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _views(self, position: int, end: int) -> Iterator[memoryview]:
@@ -57,22 +56,74 @@ class MemoryFile:
             position += len(view)
             index += 1
 
+    def fileno(self) -> None:
+        return None
+
+    def is_resident(self, position: int, size: int) -> bool:
+        return True
+
+    def bring(self, position: int, size: int) -> None:
+        pass
+
+    def write_at(self, position: int, data: Buffer) -> None:
+        raise AssertionError("memory loses nothing that would have to be written again")
+
+    def sync(self) -> None:
+        pass
+
+    def deleted_bytes(self) -> int:
+        return self.allocated_bytes if self.is_deleted else 0
+
+
+class MemoryFile:
+    """A file in memory: a content that grows."""
+
+    __slots__ = ("_content", "size")
+
+    def __init__(self) -> None:
+        self._content = MemoryContent([], [])
+        self.size = 0
+
+    def append(self, data: Buffer) -> None:
+        size = len(data)
+        if not size:
+            return
+        content = self._content
+        room = content.allocated_bytes - self.size
+        if size <= room:
+            content.write(self.size, data)
+        else:
+            view = memoryview(data)
+            if room:
+                content.write(self.size, view[:room])
+            content.grow(max(size - room, min(self.size, _BLOCK_BYTES_MAX)))
+            content.write(self.size + room, view[room:])
+        self.size += size
+
+    def read_at(self, position: int, size: int) -> Buffer:
+        size = min(size, self.size - position)
+        return self._content.read_at(position, size) if size > 0 else b""
+
+    read_resident = read_at
+
+    def pin(self) -> MemoryContent:
+        return self._content
+
+    def range(self, position: int, size_bytes: int) -> FileRange:
+        return FileRange(self._content, position, size_bytes)
+
     def truncate(self, size: int) -> None:
-        while self._starts and self._starts[-1] >= size:
-            self._starts.pop()
-            self._blocks.pop()
-        if self._blocks:  # a view of the old end keeps the old block
-            self._blocks[-1] = self._blocks[-1][: size - self._starts[-1]]
+        self._content = self._content.cut(size)
         self.size = size
 
     def sync(self) -> None:
         pass
 
-    def close(self) -> None:
+    def check_in_place(self) -> None:
         pass
 
-    def fileno(self) -> None:
-        return None
+    def close(self) -> None:
+        pass
 
 
 class _MemoryLock:
@@ -95,6 +146,7 @@ class MemoryFiles:
     __slots__ = ("_directories", "_locked")
 
     location = "memory"
+    is_durable = False
 
     def __init__(self) -> None:
         self._directories: dict[str, dict[str, MemoryFile]] = {"": {}}
@@ -161,6 +213,9 @@ class MemoryFiles:
 
     def remove_directory(self, path: str) -> None:
         self._directories.pop(path, None)
+
+    def sync(self, path: str) -> None:
+        pass
 
     def sync_directory(self, path: str = "") -> None:
         pass

@@ -25,6 +25,7 @@ from kpy.protocol.records import (
     EndTransactionMarker,
     sequence_plus,
 )
+from kpy.storage.transaction_index import AbortedTransaction
 
 SNAPSHOT_SUFFIX: Final = ".snapshot"
 BATCHES_KEPT: Final = 5
@@ -71,6 +72,11 @@ class CompletedTransaction(NamedTuple):
     first_offset: int
     last_offset: int
     aborted: bool
+    last_stable_offset: int
+    """Where the oldest transaction began that is open still, or the offset after the marker."""
+
+    def as_aborted(self) -> AbortedTransaction:
+        return AbortedTransaction(self.producer_id, self.first_offset, self.last_offset, self.last_stable_offset)
 
 
 class LastRecord(NamedTuple):
@@ -218,7 +224,9 @@ class ProducerStates:
             return None
         del self._open_transactions[first_offset]
         aborted = marker.type is ControlType.ABORT
-        return CompletedTransaction(header.producer_id, first_offset, offset, aborted)
+        first_unstable = self.first_unstable_offset
+        stable = offset + 1 if first_unstable is None else first_unstable
+        return CompletedTransaction(header.producer_id, first_offset, offset, aborted, stable)
 
     def check_marker(self, header: BatchHeader, marker: EndTransactionMarker) -> None:
         """Raise if the marker comes from a coordinator, or for an epoch, that has been replaced."""

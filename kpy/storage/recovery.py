@@ -8,11 +8,13 @@
    and the segments behind it are removed.
 3. Leader epochs: those of the file that the log still has, and those found in the walk; all of them are found again
    if the file is lost.
-4. Producers: the latest sound snapshot of the log as it is now, and every batch behind it replayed.
+4. Aborted transactions: as the index of a segment has them that was flushed. Where it is not sound, and where a
+   segment was walked that has markers, they are found again by the next pass, which then begins before that segment.
+5. Producers: the latest sound snapshot of the log as it is now, and every batch behind it replayed.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -24,7 +26,7 @@ from kpy.storage.leader_epochs import LeaderEpochs
 from kpy.storage.log_config import LogConfig
 from kpy.storage.offset_index import IndexCorrupt
 from kpy.storage.partition_log import PartitionLog
-from kpy.storage.producer_states import SNAPSHOT_SUFFIX, ProducerStates, SnapshotCorrupt
+from kpy.storage.producer_states import SNAPSHOT_SUFFIX, CompletedTransaction, ProducerStates, SnapshotCorrupt
 from kpy.storage.segment import INDEX_SUFFIXES, LOG_SUFFIX, Segment, file_name
 from kpy.storage.segment_swap import finish_swaps
 
@@ -52,8 +54,9 @@ def load_log(
     epochs = LeaderEpochs(files, directory)
     epochs.load()
     stored = (*epochs.epochs, *epochs.start_offsets)
+    walked: dict[int, bool] = {}
     segments, end_offset = _load_segments(
-        files, directory, bases, epochs=epochs, interval_bytes=config.index_interval_bytes, known=known
+        files, directory, bases, epochs=epochs, interval_bytes=config.index_interval_bytes, known=known, walked=walked
     )
     if segments and end_offset < known.log_start_offset:
         _logger.warning("%s: the log ends at %d, before its start at %d", directory, end_offset, known.log_start_offset)
@@ -70,7 +73,8 @@ def load_log(
     epochs.truncate_start(log_start_offset)
     if (*epochs.epochs, *epochs.start_offsets) != stored:
         epochs.store()
-    producers, snapshots = _load_producers(files, directory, segments, snapshots, end_offset)
+    lost = _load_transactions(segments, walked)
+    producers, snapshots = _load_producers(files, directory, segments, snapshots, end_offset, lost)
     return PartitionLog(
         files,
         directory,
@@ -108,9 +112,19 @@ def _is_numbered(name: str, suffix: str) -> bool:
 
 
 def _load_segments(
-    files: Files, directory: str, bases: list[int], *, epochs: LeaderEpochs, interval_bytes: int, known: LastKnown
+    files: Files,
+    directory: str,
+    bases: list[int],
+    *,
+    epochs: LeaderEpochs,
+    interval_bytes: int,
+    known: LastKnown,
+    walked: dict[int, bool],
 ) -> tuple[list[Segment], int]:
-    """Pass 2. The segments up to the first that had to be cut, and the end offset."""
+    """Pass 2. The segments up to the first that had to be cut, and the end offset.
+
+    `walked` gets the base offset of each that was walked, and whether transactions end in it.
+    """
     segments: list[Segment] = []
     end_offset = 0
     for index, base in enumerate(bases):
@@ -118,31 +132,34 @@ def _load_segments(
         segments.append(segment)
         next_base = bases[index + 1] if index + 1 < len(bases) else None
         if known.clean or (next_base is not None and next_base <= known.recovery_point):
-            end_offset = _load_flushed(segment, epochs, is_last=next_base is None)
+            end_offset = _load_flushed(segment, epochs, walked, is_last=next_base is None)
             continue
         size = segment.size
-        end_offset = _recover(segment, epochs)
+        end_offset = _recover(segment, epochs, walked)
         if segment.size < size and next_base is not None:
             _remove_behind(files, directory, bases[index + 1 :])
             break
     return segments, end_offset
 
 
-def _load_flushed(segment: Segment, epochs: LeaderEpochs, *, is_last: bool) -> int:
+def _load_flushed(segment: Segment, epochs: LeaderEpochs, walked: dict[int, bool], *, is_last: bool) -> int:
     """The end of a segment that was flushed. Only the last one is ever cut, for it is the one to append to."""
     try:
         return segment.load()
     except IndexCorrupt as reason:
         _logger.warning("%s: walking it again: %s", segment.path(LOG_SUFFIX), reason)
-        return _recover(segment, epochs) if is_last else segment.rebuild()
+        return _recover(segment, epochs, walked) if is_last else segment.rebuild()
 
 
-def _recover(segment: Segment, epochs: LeaderEpochs) -> int:
+def _recover(segment: Segment, epochs: LeaderEpochs, walked: dict[int, bool]) -> int:
     """Walk a segment, and learn the epochs that its batches show (pass 3)."""
     end_offset = segment.base_offset
+    has_markers = False
     for header, _batch in segment.recover():
         epochs.assign(header.leader_epoch, header.base_offset, store=False)
+        has_markers |= header.is_control
         end_offset = header.next_offset
+    walked[segment.base_offset] = has_markers
     return end_offset
 
 
@@ -160,52 +177,73 @@ def _remove_behind(files: Files, directory: str, bases: list[int]) -> None:
             files.remove(f"{directory}/{file_name(base, suffix)}")
 
 
+def _load_transactions(segments: list[Segment], walked: Mapping[int, bool]) -> set[int]:
+    """Pass 4. The base offsets of the segments whose aborted transactions have to be found again."""
+    lost = set()
+    for segment in segments:
+        has_markers = walked.get(segment.base_offset)
+        if has_markers is None:
+            try:
+                segment.transactions.load(segment.base_offset)
+                continue
+            except IndexCorrupt as reason:
+                _logger.warning("%s: making it again: %s", segment.transactions.path, reason)
+                has_markers = True
+        segment.transactions.reset()
+        if has_markers:
+            lost.add(segment.base_offset)
+    return lost
+
+
 def _load_producers(
-    files: Files, directory: str, segments: list[Segment], snapshots: list[int], end_offset: int
+    files: Files, directory: str, segments: list[Segment], snapshots: list[int], end_offset: int, lost: set[int]
 ) -> tuple[ProducerStates, list[int]]:
-    """Pass 4. The producers as of the end offset, and the snapshots that are kept: of segments, and the last one."""
+    """Pass 5. The producers as of the end offset, and the snapshots that are kept: of segments, and the last one."""
     usable = [offset for offset in snapshots if offset <= end_offset]
     bases = {segment.base_offset for segment in segments}
     kept = [offset for offset in usable if offset in bases or offset == usable[-1]]
     for offset in set(snapshots) - set(kept):
         files.remove(f"{directory}/{file_name(offset, SNAPSHOT_SUFFIX)}")
     producers = ProducerStates()
-    while kept:
-        path = f"{directory}/{file_name(kept[-1], SNAPSHOT_SUFFIX)}"
+    latest = min(lost, default=end_offset)
+    for offset in [offset for offset in reversed(kept) if offset <= latest]:
+        path = f"{directory}/{file_name(offset, SNAPSHOT_SUFFIX)}"
         try:
-            producers = ProducerStates.decode(files.read(path) or b"", kept[-1])
+            producers = ProducerStates.decode(files.read(path) or b"", offset)
             break
         except SnapshotCorrupt as reason:
             _logger.warning("%s: ignoring a snapshot: %s", path, reason)
             files.remove(path)
-            kept.pop()
+            kept.remove(offset)
     if producers.producers:
         producers.restore_history(_headers_before(segments, producers.end_offset))
-    for header, batch in _batches_from(segments, producers.end_offset):
-        replay_batch(producers, header, batch)
+    for segment, header, batch in _batches_from(segments, producers.end_offset):
+        done = replay_batch(producers, header, batch)
+        if done is not None and done.aborted and segment.base_offset in lost:
+            segment.transactions.append(done.as_aborted())
     producers.end_offset = end_offset
     return producers, kept
 
 
-def replay_batch(producers: ProducerStates, header: BatchHeader, batch: Buffer) -> None:
+def replay_batch(producers: ProducerStates, header: BatchHeader, batch: Buffer) -> CompletedTransaction | None:
     """Learn from a batch of the log what its append taught."""
     if header.producer_id < 0:
-        return
+        return None
     if not header.is_control:
         producers.appended(header, header.base_offset, header.max_timestamp)
-        return
+        return None
     try:
         marker = EndTransactionMarker.parse(next(iter(RecordBatch(batch))))
     except (InvalidRecord, StopIteration):  # a control batch of another kind, or one that was cleaned
-        return
-    producers.transaction_ended(header, marker, offset=header.base_offset, timestamp=header.max_timestamp)
+        return None
+    return producers.transaction_ended(header, marker, offset=header.base_offset, timestamp=header.max_timestamp)
 
 
-def _batches_from(segments: list[Segment], offset: int) -> Iterator[tuple[BatchHeader, Buffer]]:
+def _batches_from(segments: list[Segment], offset: int) -> Iterator[tuple[Segment, BatchHeader, Buffer]]:
     for index, segment in enumerate(segments):
         if index + 1 == len(segments) or segments[index + 1].base_offset > offset:
             for batch in segment.batches(offset):
-                yield RecordBatch(batch).header, batch
+                yield segment, RecordBatch(batch).header, batch
 
 
 def _headers_before(segments: list[Segment], offset: int) -> Iterator[BatchHeader]:

@@ -1,4 +1,4 @@
-"""One segment of a log: a `.log` file of record batches, and the two sparse indexes over it.
+"""One segment of a log: a `.log` file of record batches, the two sparse indexes over it, its aborted transactions.
 
 The files are named by the segment's base offset in 20 digits. Every `index.interval.bytes` of batches the offset index
 gets an entry for the batch that comes next, and the time index the largest timestamp so far. The indexes are kept in
@@ -14,12 +14,14 @@ from kpy.protocol.crc import Buffer
 from kpy.protocol.records import NO_TIMESTAMP, BatchHeader
 from kpy.storage.batch_scan import is_sound, scan_batches, scan_headers
 from kpy.storage.files import File, FileRange, Files
+from kpy.storage.flushing import Unsynced
 from kpy.storage.log_config import LogConfig
 from kpy.storage.log_context import DELETED_SUFFIX
 from kpy.storage.offset_index import ENTRY_BYTES as OFFSET_ENTRY_BYTES
 from kpy.storage.offset_index import RELATIVE_OFFSET_MAX, IndexCorrupt, OffsetIndex
 from kpy.storage.time_index import ENTRY_BYTES as TIME_ENTRY_BYTES
 from kpy.storage.time_index import TimeIndex
+from kpy.storage.transaction_index import TransactionIndex
 
 _logger = logging.getLogger(__name__)
 
@@ -62,6 +64,7 @@ class Segment:
         "max_timestamp",
         "max_timestamp_offset",
         "roll_jitter_ms",
+        "transactions",
         "written_ms",
     )
 
@@ -74,6 +77,8 @@ class Segment:
         self._log: File = files.open(self.path(LOG_SUFFIX))
         self._offset_index: OffsetIndex | None = None
         self._time_index: TimeIndex | None = None
+        self.transactions = TransactionIndex(files, self.path(TRANSACTION_INDEX_SUFFIX))
+        """The aborted transactions that end here; recovery fills it."""
         self._built_indexes = False
         """Whether the indexes were made here from the batches, and not read from a file."""
         self._dirty_indexes = False
@@ -108,6 +113,10 @@ class Segment:
         return self._log.size
 
     # --- writing
+
+    def check_in_place(self) -> None:
+        """OSError if the file has vanished although it is still open: what is written to it would be lost."""
+        self._log.check_in_place()
 
     def has_room(self, size: int, last_offset: int, max_timestamp: int, now_ms: int, config: LogConfig) -> bool:
         """Whether a batch may go here, or the log has to roll first (Kafka's `LogSegment.shouldRoll`).
@@ -324,8 +333,14 @@ class Segment:
         start = positions[index] if index >= 0 else 0
         return start - position if start > position and end - start > 2 * self._index_interval_bytes else size
 
+    def offset_behind(self, position: int) -> int | None:
+        """The last offset of the first batch in the index that begins there or behind; None if none does."""
+        offsets = self._offsets()
+        index = bisect_left(offsets.positions, position)
+        return self.base_offset + offsets.offsets[index] if index < len(offsets) else None
+
     def range(self, position: int, size: int) -> FileRange:
-        return FileRange(self._log, position, size)
+        return self._log.range(position, size)
 
     def reaching(self, timestamp: int, start_offset: int) -> Iterator[tuple[int, BatchHeader]]:
         """Position and header of the batches, from that offset on, whose largest timestamp is at least that."""
@@ -357,9 +372,14 @@ class Segment:
             self._time_index = TimeIndex.decode(data or b"")
         return self._time_index
 
+    def unsynced(self, position: int) -> Unsynced:
+        """The bytes from that position on, for a flush."""
+        return Unsynced(self._log.pin(), position, self._log.size)
+
     def flush(self) -> None:
         """What was appended is on the disk when this returns."""
         self._log.sync()
+        self.transactions.flush()
         self.write_indexes(sync=True)
 
     def write_indexes(self, *, sync: bool) -> None:
@@ -372,6 +392,7 @@ class Segment:
         """Nothing more will be appended: the time index gets the largest timestamp of all."""
         self._times().maybe_append(self.max_timestamp, self.max_timestamp_offset - self.base_offset)
         self._dirty_indexes = True
+        self.transactions.write()
         self.write_indexes(sync=False)
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ from kpy.protocol.records import BatchHeader
 from kpy.storage.batch_scan import scan_headers
 from kpy.storage.files import Files
 from kpy.storage.log_context import DELETED_SUFFIX
-from kpy.storage.segment import INDEX_SUFFIXES, LOG_SUFFIX, Segment
+from kpy.storage.segment import INDEX_SUFFIXES, LOG_SUFFIX, TRANSACTION_INDEX_SUFFIX, Segment
 
 _logger = logging.getLogger(__name__)
 
@@ -61,6 +61,7 @@ class CleanedSegment(Segment):
         """
         self.seal()
         self._log.sync()
+        self.transactions.flush()
         if self.max_timestamp < 0 and newest_ms is not None:
             self.written_ms = newest_ms
             self._files.set_modified_ms(self.path(LOG_SUFFIX), newest_ms)
@@ -73,6 +74,7 @@ class CleanedSegment(Segment):
         for suffix in INDEX_SUFFIXES:
             if self._files.exists(old[suffix]):
                 self._files.rename(old[suffix], self.path(suffix))
+        self.transactions.path = self.path(TRANSACTION_INDEX_SUFFIX)
 
     def remove(self) -> None:
         """Remove the files, the log last: while it is there, and complete, a start puts it in place."""

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from kpy.config import BrokerConfig
 from kpy.server.broker import Broker, ShutdownError, StartupError
+from kpy.server.data_directory import open_files_max
 from tests.server.client import make_broker, running
 from tests.server.failing_files import Disk, refuse_writing
 
@@ -133,3 +135,18 @@ async def test_a_stop_that_cannot_write_says_so_and_is_not_clean(tmp_path: Path,
         client = await serving.connect()
         assert (await client.produce("t", "more")).base_offset == 1
         assert (await client.produce("t", "more", partition=1)).base_offset == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "descriptors", "expected"),
+    [
+        ({}, 1024, 256),
+        ({}, 20_000, 5000),
+        ({}, 1 << 40, 8192),
+        ({}, 20, 16),
+        ({"kpy.open.files.max": "100"}, 20_000, 100),
+    ],
+)
+def test_how_many_files_stay_open(settings: dict[str, str], descriptors: int, expected: int) -> None:
+    """A share of what the process may open, within reason, or what it was told."""
+    assert open_files_max(BrokerConfig(settings), descriptors) == expected

@@ -12,7 +12,6 @@ from trio.testing import wait_all_tasks_blocked
 
 from kpy.server.network import Endpoint, SocketStream, StreamClosed, accept_forever, bind
 from kpy.storage.disk_files import DiskFiles
-from kpy.storage.files import FileRange
 from kpy.storage.memory_files import MemoryFiles
 
 MEGABYTE = bytes(range(256)) * 4096
@@ -52,7 +51,7 @@ async def test_parts_arrive_in_order_whatever_they_are(
         monkeypatch.delattr(os, "sendfile")
     file = (MemoryFiles() if in_memory else DiskFiles(tmp_path)).open("log")
     file.append(MEGABYTE * 3)
-    parts = [b"head", FileRange(file, 100, len(MEGABYTE) * 2), memoryview(MEGABYTE), b"tail", FileRange(file, 5, 7)]
+    parts = [b"head", file.range(100, len(MEGABYTE) * 2), memoryview(MEGABYTE), b"tail", file.range(5, 7)]
     expected = b"head" + (MEGABYTE * 3)[100 : 100 + 2 * len(MEGABYTE)] + MEGABYTE + b"tail" + MEGABYTE[5:12]
     stream, client = await connect(listener)
     async with trio.open_nursery() as nursery:

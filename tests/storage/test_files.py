@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kpy.storage.disk_files import DiskFiles
-from kpy.storage.files import AlreadyLocked, FileRange, Files
+from kpy.storage.files import AlreadyLocked, Files
 from kpy.storage.memory_files import MemoryFile, MemoryFiles
 
 
@@ -68,7 +68,7 @@ def test_ranges(files: Files) -> None:
     """A range reads its bytes when it is asked, and has a descriptor only on the disk."""
     file = files.open("file")
     file.append(b"0123456789")
-    part = FileRange(file, 2, 5)
+    part = file.range(2, 5)
     file.append(b"more")
     assert bytes(part.read()) == b"23456"
     number = part.fileno()
@@ -84,7 +84,7 @@ def test_a_removed_file_is_still_read(files: Files) -> None:
     files.make_directory("d")
     file = files.open("d/file")
     file.append(b"0123456789")
-    part = FileRange(file, 0, 10)
+    part = file.range(0, 10)
     files.remove_directory("d")
     del file
     assert bytes(part.read()) == b"0123456789"
@@ -93,7 +93,7 @@ def test_a_removed_file_is_still_read(files: Files) -> None:
 def test_descriptors_are_closed(tmp_path: Path) -> None:
     """The last one who holds a file closes it."""
     file = DiskFiles(tmp_path).open("file")
-    number = file.fileno()
+    number = file.pin().fileno()
     os.fstat(number)
     del file
     with pytest.raises(OSError, match="Bad file descriptor"):
