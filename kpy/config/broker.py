@@ -283,6 +283,12 @@ class BrokerConfig(Options):
         "how long a record stays uncompacted at most",
         update_mode=CLUSTER_WIDE,
     )
+    kpy_memory_max_bytes: int = long(
+        -1,
+        BetweenOr(1048576, INT64_MAX, -1),
+        "how many bytes data may take where it is kept in memory; what would go beyond is refused. -1 is half of what"
+        " the machine, or the container, has",
+    )
     kpy_open_files_max: int = integer(
         -1,
         BetweenOr(16, INT32_MAX, -1),

@@ -42,9 +42,17 @@ from kpy.server.memory import RequestMemory
 from kpy.server.network import ByteStream, Endpoint, accept_forever, bind, descriptor_limit
 from kpy.server.partitions import Partitions
 from kpy.server.retention import Retention
+from kpy.server.sending import Sending
 from kpy.server.services import Services
 from kpy.server.timers import Timers
-from kpy.server.workers import CLEANING_THREADS_MAX, FLUSHING_THREADS_MAX, RunInWorker, Workers, inline
+from kpy.server.workers import (
+    CLEANING_THREADS_MAX,
+    FLUSHING_THREADS_MAX,
+    READING_THREADS_MAX,
+    RunInWorker,
+    Workers,
+    inline,
+)
 from kpy.storage.checkpoints import parse_uuid
 from kpy.storage.log_directory import LogDirectory
 
@@ -138,6 +146,7 @@ class Broker:
         if logs.is_durable:  # in memory there would be nothing to copy back
             logs.context.remove_later = self._file_removal.later
         run_in_worker = self._run_in_worker or Workers(FLUSHING_THREADS_MAX)
+        read_in_worker = self._run_in_worker or Workers(READING_THREADS_MAX)
         flusher = Flusher(run_in_worker, timers, is_durable=logs.is_durable)
         cluster = ClusterMetadata(
             config,
@@ -178,6 +187,8 @@ class Broker:
             fetch_sessions=fetch_sessions,
             flusher=flusher,
             checkpoints=checkpoints,
+            read_in_worker=read_in_worker,
+            sending=Sending(read_in_worker),
         )
         cluster.follow(self._image_changed)
         cluster.load()
@@ -234,6 +245,7 @@ class Broker:
             nursery.start_soon(services.groups.load_in_background)
             nursery.start_soon(open_logs, logs)
             nursery.start_soon(services.flusher.run)
+            nursery.start_soon(services.sending.watch_forever)
             nursery.start_soon(write_checkpoints_forever, services.checkpoints, config)
             nursery.start_soon(self._file_removal.run)
             nursery.start_soon(self._retention.run)
@@ -245,7 +257,7 @@ class Broker:
                 for sock in listener.sockets:
                     accepting.append(trio.CancelScope())
                     serve = partial(connections.start, nursery, connect=make)
-                    nursery.start_soon(_accept, sock, accepting[-1], serve)
+                    nursery.start_soon(_accept, sock, accepting[-1], serve, services.sending)
             task_status.started()
             await self._stop.wait()
             logger.info("stopping")
@@ -313,10 +325,12 @@ def _close_all(listeners: list[BoundListener]) -> None:
             sock.close()
 
 
-async def _accept(sock: socket.socket, accepting: trio.CancelScope, serve: Callable[[ByteStream], None]) -> None:
+async def _accept(
+    sock: socket.socket, accepting: trio.CancelScope, serve: Callable[[ByteStream], None], sending: Sending
+) -> None:
     with accepting:
         await trio.lowlevel.checkpoint_if_cancelled()  # stopped before it began: the socket is closed
-        await accept_forever(sock, serve)
+        await accept_forever(sock, serve, sending)
 
 
 def _create_internal_topic(cluster: ClusterMetadata, name: str, config: BrokerConfig) -> None:

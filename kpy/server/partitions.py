@@ -4,6 +4,7 @@ A log is opened when its partition is first asked for, so that a topic of many p
 With one broker the in-sync replicas are the leader alone, and the high watermark follows each append at once.
 """
 
+import errno
 import logging
 from collections.abc import Iterator, Sequence
 from uuid import UUID
@@ -14,11 +15,14 @@ from kpy.config import BrokerConfig
 from kpy.protocol.crc import Buffer
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.server.clock import Clock
+from kpy.server.cold_reads import cold, suspect
+from kpy.server.cold_reads import readable_bytes as readable_bytes_of
 from kpy.server.flushing import Flusher, WhenFlushed
 from kpy.server.log_configs import log_config
 from kpy.server.maintenance import Checkpoints
 from kpy.server.storage_errors import StorageErrors
 from kpy.server.waiters import Waiters
+from kpy.storage.files import FileRange, NotResident
 from kpy.storage.log_directory import LogDirectory
 from kpy.storage.partition_log import AppendResult, LogConfig, LogRead, PartitionLog, TimestampOffset
 
@@ -107,13 +111,42 @@ class Partition:
                 for record in batch:
                     yield record.key, record.value
 
-    def read(self, offset: int, max_bytes: int, *, committed_only: bool, at_least_one: bool) -> LogRead:
-        """Batches from the one that holds `offset`, up to what a consumer may see. Raises OFFSET_OUT_OF_RANGE."""
-        limit = self.last_stable_offset if committed_only else self.high_watermark
+    def read(
+        self,
+        offset: int,
+        max_bytes: int,
+        *,
+        committed_only: bool,
+        at_least_one: bool,
+        readable_bytes: int | None = None,
+        may_wait: bool = False,
+    ) -> LogRead:
+        """Batches from the one that holds `offset`, up to what a consumer may see. Raises OFFSET_OUT_OF_RANGE.
+
+        Raises NotReady where the disk has to be waited for first, unless it `may_wait`. `readable_bytes` is what is
+        known then of how much the disk gives.
+        """
+        up_to = self.last_stable_offset if committed_only else self.high_watermark
+        if readable_bytes is not None:
+            max_bytes = min(max_bytes, readable_bytes)
         try:
-            return self._log.read(offset, max_bytes, up_to=limit, at_least_one=at_least_one)
+            read = self._log.read(offset, max_bytes, up_to=up_to, at_least_one=at_least_one, may_wait=may_wait)
+            for part in read.parts:
+                if part.content.has_failed:
+                    readable = readable_bytes_of(part) if may_wait else readable_bytes
+                    self._check_readable(part, readable)
+        except NotResident as reason:
+            raise cold(reason) from None
         except OSError as error:
             raise self._errors.answer(self._log.name, error) from error
+        return read
+
+    @staticmethod
+    def _check_readable(part: FileRange, readable_bytes: int | None) -> None:
+        if readable_bytes is None:
+            raise suspect(part)
+        if part.size_bytes > readable_bytes:
+            raise OSError(errno.EIO, f"only {readable_bytes} bytes can be read of a batch of {part.size_bytes}")
 
     def offset_for_timestamp(self, timestamp: int) -> TimestampOffset | None:
         """The first record whose timestamp is at least that."""

@@ -10,6 +10,8 @@ from kpy.server.flushing import Flusher
 from kpy.server.groups import Groups
 from kpy.server.maintenance import Checkpoints
 from kpy.server.partitions import Partitions
+from kpy.server.sending import Sending
+from kpy.server.workers import RunInWorker
 
 
 @dataclass(slots=True, kw_only=True)
@@ -24,4 +26,6 @@ class Services:
     fetch_sessions: FetchSessions
     flusher: Flusher
     checkpoints: Checkpoints
+    read_in_worker: RunInWorker
+    sending: Sending
     stopping: bool = False

@@ -4,7 +4,7 @@ A walk ends at the end of the file, and before the first thing that is no batch 
 windows: small ones for headers, large ones where the bytes are wanted too.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 from kpy.protocol.crc import Buffer, crc32c
@@ -23,15 +23,21 @@ class Readable(Protocol):
     def read_at(self, position: int, size: int) -> Buffer: ...
 
 
-def scan_headers(file: Readable, position: int = 0, end: int | None = None) -> Iterator[tuple[int, BatchHeader]]:
-    """Position and header of the batches from that position on, which must be the start of one."""
+def scan_headers(
+    file: Readable, position: int = 0, end: int | None = None, read_at: Callable[[int, int], Buffer] | None = None
+) -> Iterator[tuple[int, BatchHeader]]:
+    """Position and header of the batches from that position on, which must be the start of one.
+
+    `read_at` reads the file in the place of its own.
+    """
     end = file.size if end is None else end
+    read_at = read_at or file.read_at
     window: Buffer = b""
     window_start = position
     while position + HEADER_BYTES <= end:
         at = position - window_start
         if at + HEADER_BYTES > len(window):
-            window = file.read_at(position, _HEADERS_WINDOW_BYTES)
+            window = read_at(position, _HEADERS_WINDOW_BYTES)
             window_start = position
             at = 0
         header = BatchHeader._make(HEADER.unpack_from(window, at))

@@ -34,11 +34,12 @@ class Descriptor:
     `cut_at` is where the file was cut since it was opened: what lay behind is gone, and reading it is an error.
     """
 
-    __slots__ = ("_number", "cut_at")
+    __slots__ = ("_number", "cut_at", "has_failed")
 
     def __init__(self, number: int) -> None:
         self._number = number
         self.cut_at = _UNCUT
+        self.has_failed = False
 
     def __del__(self) -> None:
         os.close(self._number)
@@ -50,19 +51,22 @@ class Descriptor:
         self._check(position, size)
         return os.pread(self._number, size, position)
 
-    def read_resident(self, position: int, size: int) -> bytearray | None:
-        """As `read_at`, if all of it is in memory or the platform cannot say so; else None, without waiting."""
+    def read_if_resident(self, position: int, size: int) -> bytearray | None:
+        """As `read_at`, if all of it is in memory; None if it is not or if nobody knows."""
         self._check(position, size)
+        if _NO_WAIT is None:
+            return None
         data = bytearray(size)
         try:
-            read = os.preadv(self._number, [data], position, _NO_WAIT or 0)
+            read = os.preadv(self._number, [data], position, _NO_WAIT)
         except OSError as error:
-            if error.errno == errno.EAGAIN:
-                return None
-            if error.errno != errno.EOPNOTSUPP:
+            if error.errno not in (errno.EAGAIN, errno.EOPNOTSUPP):
                 raise
-            read = os.preadv(self._number, [data], position)
+            return None
         return data if read == size else None
+
+    def is_cut(self, position: int, size: int) -> bool:
+        return position + size > self.cut_at
 
     def is_resident(self, position: int, size: int) -> bool | None:
         """Whether the bytes seem to be in memory; None if the platform or the file system does not say."""
@@ -102,7 +106,7 @@ class Descriptor:
         return 0 if status.st_nlink else status.st_size
 
     def _check(self, position: int, size: int) -> None:
-        if position + size > self.cut_at:
+        if self.is_cut(position, size):
             raise OSError(errno.ESTALE, f"the file was cut at {self.cut_at}, before byte {position + size}")
 
 

@@ -13,6 +13,8 @@ from kpy.storage.files import AlreadyLocked, Content, File, FileRange, Lock, Not
 
 OPEN_FILES_MAX: Final = 1024
 """How many files stay open where nobody says otherwise."""
+RECENT_TAIL_BYTES: Final = 1024 * 1024
+"""So much of the end of a file that was just written is taken to be in memory, if the platform does not say it."""
 
 
 class DiskFile:
@@ -21,16 +23,18 @@ class DiskFile:
     It is opened when it is used, and `Descriptors` may close it again.
     """
 
-    __slots__ = ("__weakref__", "_descriptors", "descriptor", "path", "recently_used", "size")
+    __slots__ = ("__weakref__", "_descriptors", "_size_before", "descriptor", "path", "recently_used", "size")
 
     def __init__(self, path: str, descriptors: Descriptors) -> None:
         self.path = path
         self.size = 0
+        self._size_before = 0
+        """How much of it an earlier process has written."""
         self.descriptor: Descriptor | None = None
         self.recently_used = False
         self._descriptors = descriptors
         try:
-            self.size = os.stat(path).st_size
+            self.size = self._size_before = os.stat(path).st_size
         except FileNotFoundError:
             descriptors.create(self)
 
@@ -42,7 +46,8 @@ class DiskFile:
         return self._opened()
 
     def range(self, position: int, size_bytes: int) -> FileRange:
-        return FileRange(self.pin(), position, size_bytes)
+        is_recent = position >= max(self._size_before, self.size - RECENT_TAIL_BYTES)
+        return FileRange(self.pin(), position, size_bytes, is_recent)
 
     def append(self, data: Buffer) -> None:
         descriptor = self._opened()
@@ -62,10 +67,12 @@ class DiskFile:
             return b""
         descriptor = self._opened()
         size = min(size, self.size - position)
-        data = descriptor.read_resident(position, size)
-        if data is None:
-            raise NotResident(partial(descriptor.bring, position, size))
-        return data
+        data = descriptor.read_if_resident(position, size)
+        if data is not None:
+            return data
+        if descriptor.is_resident(position, 1) is None:  # waiting for so little is better than a thread for each time
+            return descriptor.read_at(position, size)
+        raise NotResident(partial(descriptor.bring, position, size))
 
     def truncate(self, size: int) -> None:
         descriptor = self._opened()

@@ -9,7 +9,7 @@ Reading may have to wait for the disk. Who must not wait asks whether bytes are 
 another thread `bring` them there.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,13 +25,24 @@ class NotResident(Exception):
 
 
 class Content(Protocol):
-    """The bytes of a file for as long as somebody holds this; may be used from any thread."""
+    """The bytes of a file for as long as somebody holds this; may be used from any thread.
+
+    `has_failed`: somebody could not read them all.
+    """
+
+    has_failed: bool
 
     def fileno(self) -> int | None:
         """The descriptor for sendfile, None if there is none."""
 
     def read_at(self, position: int, size: int) -> Buffer:
         """Bytes that the file has had; OSError if it was cut there."""
+
+    def read_if_resident(self, position: int, size: int) -> Buffer | None:
+        """As `read_at` if it does not have to wait, None if it has to or that cannot be known."""
+
+    def is_cut(self, position: int, size: int) -> bool:
+        """Whether the file was cut before the end of those bytes."""
 
     def is_resident(self, position: int, size: int) -> bool | None:
         """Whether those bytes can be read without waiting for a disk; None if that cannot be known."""
@@ -156,15 +167,11 @@ class FileRange:
     content: Content
     position: int
     size_bytes: int
+    is_recent: bool = False
+    """Whether the bytes were appended lately: where the platform does not say what is in memory, these are."""
 
     def fileno(self) -> int | None:
         return self.content.fileno()
 
     def read(self) -> Buffer:
         return self.content.read_at(self.position, self.size_bytes)
-
-    def chunks(self, size_bytes_max: int) -> Iterator[Buffer]:
-        """The same bytes in pieces, for a copy that should not hold all of them at once."""
-        end = self.position + self.size_bytes
-        for position in range(self.position, end, size_bytes_max):
-            yield self.content.read_at(position, min(size_bytes_max, end - position))

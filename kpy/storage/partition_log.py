@@ -292,11 +292,12 @@ class PartitionLog:
 
     # --- reading
 
-    def read(self, offset: int, max_bytes: int, *, up_to: int, at_least_one: bool) -> LogRead:
+    def read(self, offset: int, max_bytes: int, *, up_to: int, at_least_one: bool, may_wait: bool = True) -> LogRead:
         """Batches from the one that holds `offset`, up to the offset `up_to` and to `max_bytes`, of one segment.
 
         A first batch larger than `max_bytes` is read if `at_least_one`, else nothing is. Later ones may be cut, as in
-        Kafka, but large ones are left out then. Raises OFFSET_OUT_OF_RANGE outside of the log.
+        Kafka, but large ones are left out then. Raises OFFSET_OUT_OF_RANGE outside of the log, and NotResident if the
+        batches cannot be found in memory and it may not wait.
         """
         if not self.log_start_offset <= offset <= self.end_offset:
             message = f"offset {offset} is not within {self.log_start_offset} to {self.end_offset}"
@@ -304,13 +305,13 @@ class PartitionLog:
         if offset >= up_to:
             return NOTHING_READ
         for segment in self._segments.from_offset(offset):
-            found = segment.locate(offset)
+            found = segment.locate(offset, may_wait=may_wait)
             if found is None:
                 continue
             position, header = found
             end = segment.size
             if up_to < self.end_offset:
-                limit = segment.position_of(up_to)
+                limit = segment.position_of(up_to, may_wait=may_wait)
                 end = end if limit is None else limit
             size = min(max(max_bytes, header.size_bytes) if at_least_one else max_bytes, end - position)
             if size < header.size_bytes:

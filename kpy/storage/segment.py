@@ -280,9 +280,13 @@ class Segment:
             for _start, _header, batch in scan_batches(self._log, position):
                 yield batch
 
-    def locate(self, offset: int) -> tuple[int, BatchHeader] | None:
-        """Position and header of the first batch that ends at or after that offset; None if all end before."""
-        for position, header in self.headers(self._floor(offset)):
+    def locate(self, offset: int, *, may_wait: bool = True) -> tuple[int, BatchHeader] | None:
+        """Position and header of the first batch that ends at or after that offset; None if all end before.
+
+        Raises NotResident unless it `may_wait` for the disk.
+        """
+        read_at = self._log.read_at if may_wait else self._log.read_resident
+        for position, header in scan_headers(self._log, self._floor(offset), read_at=read_at):
             if header.last_offset >= offset:
                 return position, header
         return None
@@ -300,8 +304,8 @@ class Segment:
         """The bytes of the offset index and of the time index."""
         return len(self._offsets()) * OFFSET_ENTRY_BYTES, len(self._times()) * TIME_ENTRY_BYTES
 
-    def position_of(self, offset: int) -> int | None:
-        found = self.locate(offset)
+    def position_of(self, offset: int, *, may_wait: bool = True) -> int | None:
+        found = self.locate(offset, may_wait=may_wait)
         return None if found is None else found[0]
 
     def _floor(self, offset: int) -> int:

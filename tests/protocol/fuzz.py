@@ -37,6 +37,7 @@ from kpy.protocol.records import (
 )
 from kpy.protocol.schema import Data, Request, layout
 from tests.protocol.declarations import DECLARATIONS, REQUESTS, every_version
+from tests.protocol.hostile import flood
 from tests.protocol.strategies import full_message
 
 FRAME_BYTES_MAX = 100_000
@@ -61,8 +62,16 @@ def codecs(declaration: type[Data], version: int) -> Codecs:
 
 
 @cache
-def sound_message(declaration: type[Data], version: int) -> bytes:
-    return full_message(declaration, version, unknown_tags=True, elements=1).encode(version)
+def sound_message(declaration: type[Data], version: int, *, bare: bool = False) -> bytes:
+    """A message with all its fields, or one with null wherever that can be, and nothing in the rest."""
+    if not bare:
+        return full_message(declaration, version, unknown_tags=True, elements=1).encode(version)
+    message = flood(declaration, version, [], 0)
+    for declared, construct in layout(declaration, version).fields:
+        if getattr(construct, "nullable", False):
+            setattr(message, declared.name, None)
+    encoded: bytes = message.encode(version)
+    return encoded
 
 
 @cache
@@ -90,8 +99,10 @@ def damage(sound: bytes, orders: bytes) -> bytes:
         kind, high, low, value = orders[index : index + 4]
         position = (high << 8 | low) % (len(data) + 1)
         match kind % 8:
-            case 0 | 1:
+            case 0:
                 data[position : position + 1] = bytes((value,))
+            case 1:  # the same varint in more bytes
+                data[position : position + 1] = bytes(byte | 0x80 for byte in data[position : position + 1]) + b"\0"
             case 2:
                 data[position:position] = bytes((value,))
             case 3:
@@ -197,7 +208,8 @@ def _divide(pieces: list[bytes]) -> tuple[list[bytes], type[FrameError] | None]:
 
 def fuzz_message(choice: int, sound: bool, data: bytes) -> None:
     declaration, version = EVERY_VERSION[choice % len(EVERY_VERSION)]
-    check_message(declaration, version, damage(sound_message(declaration, version), data) if sound else data)
+    bare = bool(choice // len(EVERY_VERSION) % 2)
+    check_message(declaration, version, damage(sound_message(declaration, version, bare=bare), data) if sound else data)
 
 
 def fuzz_request(choice: int, sound: bool, data: bytes) -> None:

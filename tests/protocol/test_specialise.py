@@ -317,6 +317,31 @@ def test_limit_of_unknown_tags() -> None:
         Flood.decode(b"\1\1\1" + varint + bytes(2 * count), 1)
 
 
+class Nullable(Data, versions="0", flexible="0+"):
+    text: NullableString
+    data: NullableBytes
+    numbers: NullableArray[Int8]
+    points: NullableArray[Point]
+    records: NullableRecords
+
+
+@pytest.mark.parametrize("null", ["00", "8000", "8080808000"])
+def test_nulls_in_more_bytes(null: str) -> None:
+    """Null is a length of zero, in however many bytes it is written: so Kafka reads it."""
+    data = bytes.fromhex(null) * 5 + b"\0"
+    message = Nullable(text=None, data=None, numbers=None, points=None, records=None)
+    assert decoded(Nullable, 0, data) == [(message, len(data))] * 2
+
+
+@pytest.mark.parametrize("length", ["83 00", "83 80 80 80 00"])
+def test_lengths_in_more_bytes(length: str) -> None:
+    """So is any other length."""
+    content = [b"ab", b"ab", b"\1\2", bytes(10), b"ab"]
+    data = b"".join(bytes.fromhex(length) + piece for piece in content) + b"\0"
+    message = Nullable(text="ab", data=b"ab", numbers=[1, 2], points=[Point(x=0), Point(x=0)], records=b"ab")
+    assert decoded(Nullable, 0, data) == [(message, len(data))] * 2
+
+
 def test_float() -> None:
     """Float64 is a double."""
 

@@ -10,7 +10,7 @@ import pytest
 
 from kpy.protocol.crc import Buffer
 from kpy.storage.disk_files import DiskFile, DiskFiles
-from kpy.storage.files import Content
+from kpy.storage.files import Content, NotResident
 
 Refuses = Callable[[str, str], bool]
 """Of an operation and the path that it is for."""
@@ -30,11 +30,20 @@ class Disk:
         self.syncing.set()
         self.synced: list[str] = []
         self.written_again: list[tuple[str, int, int]] = []
-        self.resident: Callable[[bool | None], bool | None] = lambda known: known
+        self.is_cold: Callable[[str], bool] = lambda path: False
+        self.bringing = (0, 0)
+        self.brought: list[tuple[str, int, int]] = []
 
     def check(self, operation: str, path: str) -> None:
         if self.refuses(operation, path):
             raise self.failure()
+
+    def has(self, path: str, position: int, size: int) -> bool:
+        """Whether the bytes are in memory: in a cold file, if they were brought there."""
+        return not self.is_cold(path) or any(
+            brought == path and start <= position and position + size <= start + length
+            for brought, start, length in self.brought
+        )
 
     def failure(self) -> OSError:
         return OSError(self.error, os.strerror(self.error))
@@ -53,18 +62,34 @@ class FailingContent:
         self._disk = disk
         self._path = path
 
+    @property
+    def has_failed(self) -> bool:
+        return self._content.has_failed
+
+    @has_failed.setter
+    def has_failed(self, has_failed: bool) -> None:
+        self._content.has_failed = has_failed
+
     def fileno(self) -> int | None:
         return self._content.fileno()
+
+    def read_if_resident(self, position: int, size: int) -> Buffer | None:
+        return self._content.read_if_resident(position, size) if self.is_resident(position, size) else None
+
+    def is_cut(self, position: int, size: int) -> bool:
+        return self._content.is_cut(position, size)
 
     def read_at(self, position: int, size: int) -> Buffer:
         self._disk.check("read", self._path)
         return self._content.read_at(position, size)
 
     def is_resident(self, position: int, size: int) -> bool | None:
-        return self._disk.resident(self._content.is_resident(position, size))
+        return self._disk.has(self._path, position, size) and self._content.is_resident(position, size)
 
     def bring(self, position: int, size: int) -> None:
+        self._disk.bringing = position, size
         self._disk.check("bring", self._path)
+        self._disk.brought.append((self._path, position, size))
         self._content.bring(position, size)
 
     def write_at(self, position: int, data: Buffer) -> None:
@@ -102,6 +127,9 @@ class FailingFile(DiskFile):
 
     def read_resident(self, position: int, size: int) -> Buffer:
         self.disk.check("read", self.path)
+        size = min(size, self.size - position)
+        if not self.disk.has(self.path, position, size):
+            raise NotResident(lambda: self.pin().bring(position, size))
         return super().read_resident(position, size)
 
     def truncate(self, size: int) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from kpy.config import BrokerConfig
+from kpy.server import machine
 from kpy.server.broker import Broker, ShutdownError, StartupError
-from kpy.server.data_directory import open_files_max
+from kpy.server.data_directory import memory_max_bytes, open_files_max
 from tests.server.client import make_broker, running
 from tests.server.failing_files import Disk, refuse_writing
 
@@ -135,6 +136,21 @@ async def test_a_stop_that_cannot_write_says_so_and_is_not_clean(tmp_path: Path,
         client = await serving.connect()
         assert (await client.produce("t", "more")).base_offset == 1
         assert (await client.produce("t", "more", partition=1)).base_offset == 1
+
+
+def test_how_much_memory_data_may_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of what there is, in a container of what it may have, or what it was told."""
+    assert memory_max_bytes(BrokerConfig({}), 1000) == 500
+    assert memory_max_bytes(BrokerConfig({"kpy.memory.max.bytes": "2000000"}), 1000) == 2_000_000
+    limit, none = tmp_path / "limit", tmp_path / "none"
+    monkeypatch.setattr(machine, "CGROUP_LIMITS", (str(none), str(limit)))
+    of_the_machine = machine.memory_bytes()
+    assert of_the_machine > 1 << 20
+    none.write_text("max\n")
+    limit.write_text("1048576\n")
+    assert machine.memory_bytes() == 1 << 20
+    limit.write_text(f"{1 << 62}\n")
+    assert machine.memory_bytes() == of_the_machine
 
 
 @pytest.mark.parametrize(
