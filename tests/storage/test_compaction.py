@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -24,12 +25,14 @@ from kpy.storage.batch_validation import AppendOrigin
 from kpy.storage.compaction import RECORDS_AT_ONCE, LogDamaged
 from kpy.storage.disk_files import DiskFiles
 from kpy.storage.files import Files
+from kpy.storage.log_directory import LogDirectory
 from kpy.storage.memory_files import MemoryFiles
 from kpy.storage.partition_log import PartitionLog, TimestampType
 from kpy.storage.producer_states import ProducerStates
 from kpy.storage.recovery import replay_batch
 from tests.storage.batches import NOW_MS
 from tests.storage.compacting import (
+    COMPACTED,
     Stored,
     a_round,
     batches_of,
@@ -292,6 +295,29 @@ def test_markers_without_data_go_in_time(log: PartitionLog) -> None:
     roll(log)
     compact(log, dirty, NOW_MS + HORIZON_MS)
     assert markers(log) == []
+
+
+def test_the_index_of_aborted_transactions(files: Files) -> None:
+    """It goes over to the compacted segment, on the disk too, as long as data of the transaction is met."""
+    directory = LogDirectory.open(files)
+    log = directory.create("topic", 0, UUID(int=7), COMPACTED)
+    append_transactional(log, ("a", "aborted"), producer_id=1, sequence=0)
+    end_transaction(log, ControlType.ABORT, producer_id=1)
+    append(log, ("b", "1"))
+    log.producers.expire(NOW_MS + 10, 0)
+    roll(log)
+    known = log.aborted_transactions(0, 4)
+    assert [(found.first_offset, found.last_offset) for found in known] == [(0, 1)]
+    dirty = compact(log)
+    assert log.aborted_transactions(0, 4) == known
+    directory.close()
+    again = LogDirectory.open(files).get("topic", 0)
+    assert again is not None
+    assert again.aborted_transactions(0, 4) == known
+    again.config = COMPACTED
+    roll(again)
+    compact(again, dirty)
+    assert again.aborted_transactions(0, 5) == []
 
 
 def test_the_data_of_a_transaction_whose_marker_comes_later(log: PartitionLog) -> None:
