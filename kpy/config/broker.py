@@ -28,10 +28,10 @@ from kpy.config.options import (
 
 INT32_MAX = 2**31 - 1
 INT64_MAX = 2**63 - 1
+DOUBLE_MAX = 1.7976931348623157e308
 CLUSTER_WIDE = UpdateMode.CLUSTER_WIDE
 PER_BROKER = UpdateMode.PER_BROKER
 
-NO_COMPACTION = "no log is compacted yet"
 NO_TIERS = "there is no tiered storage"
 ONE_REPLICA = "a partition has one replica, which is never out of sync"
 
@@ -232,33 +232,56 @@ class BrokerConfig(Options):
         "how long the files of a deleted segment stay",
         update_mode=CLUSTER_WIDE,
     )
+    log_cleaner_enable: bool = boolean(True, "whether logs with cleanup.policy=compact are compacted")
+    log_cleaner_threads: int = integer(
+        1, at_least(0), "how many logs are compacted at the same time", update_mode=CLUSTER_WIDE
+    )
+    log_cleaner_backoff_ms: int = long(
+        15000,
+        at_least(0),
+        "how often logs to compact are looked for, if there were none; also when a topic is altered",
+        update_mode=CLUSTER_WIDE,
+    )
+    log_cleaner_dedupe_buffer_size: int = long(
+        134217728,
+        "the memory for the keys of all logs that are being compacted, at 192 bytes for each key",
+        update_mode=CLUSTER_WIDE,
+    )
+    log_cleaner_io_buffer_load_factor: float = double(
+        0.9, "how full the memory for keys may get", update_mode=CLUSTER_WIDE
+    )
+    log_cleaner_io_buffer_size: int = integer(
+        524288,
+        at_least(0),
+        "how much is read or written at once: for each log that is being compacted, half of its part",
+        update_mode=CLUSTER_WIDE,
+    )
+    log_cleaner_io_max_bytes_per_second: float = double(
+        DOUBLE_MAX, "how much all compaction together may read and write", update_mode=CLUSTER_WIDE
+    )
     log_cleaner_delete_retention_ms: int = long(
         86400000,
         at_least(0),
         "how long compaction keeps the marks of deleted keys",
         update_mode=CLUSTER_WIDE,
-        without_effect=NO_COMPACTION,
     )
     log_cleaner_min_cleanable_ratio: float = double(
         0.5,
         Between(0, 1),
         "how much of a log has to be new before it is compacted",
         update_mode=CLUSTER_WIDE,
-        without_effect=NO_COMPACTION,
     )
     log_cleaner_min_compaction_lag_ms: int = long(
         0,
         at_least(0),
         "how long a record stays uncompacted at least",
         update_mode=CLUSTER_WIDE,
-        without_effect=NO_COMPACTION,
     )
     log_cleaner_max_compaction_lag_ms: int = long(
         INT64_MAX,
         at_least(1),
         "how long a record stays uncompacted at most",
         update_mode=CLUSTER_WIDE,
-        without_effect=NO_COMPACTION,
     )
     kpy_memory_max_bytes: int = long(
         -1,

@@ -12,7 +12,6 @@ from kpy.config.broker import (
     GZIP_LEVELS,
     INT64_MAX,
     LZ4_LEVELS,
-    NO_COMPACTION,
     NO_TIERS,
     ONE_REPLICA,
     TIMESTAMP_TYPES,
@@ -78,7 +77,6 @@ class TopicConfig(Options):
         at_least(0),
         "how long compaction keeps the marks of deleted keys",
         synonyms=default_of("log.cleaner.delete.retention.ms"),
-        without_effect=NO_COMPACTION,
     )
     file_delete_delay_ms: int = long(
         60000,
@@ -132,7 +130,6 @@ class TopicConfig(Options):
         at_least(1),
         "how long a record stays uncompacted at most",
         synonyms=default_of("log.cleaner.max.compaction.lag.ms"),
-        without_effect=NO_COMPACTION,
     )
     max_message_bytes: int = integer(
         1048588, at_least(0), "the largest record batch, compressed", synonyms=default_of("message.max.bytes")
@@ -160,14 +157,12 @@ class TopicConfig(Options):
         Between(0, 1),
         "how much of a log has to be new before it is compacted",
         synonyms=default_of("log.cleaner.min.cleanable.ratio"),
-        without_effect=NO_COMPACTION,
     )
     min_compaction_lag_ms: int = long(
         0,
         at_least(0),
         "how long a record stays uncompacted at least",
         synonyms=default_of("log.cleaner.min.compaction.lag.ms"),
-        without_effect=NO_COMPACTION,
     )
     min_insync_replicas: int = integer(
         1,

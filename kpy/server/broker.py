@@ -36,6 +36,7 @@ from kpy.server.flushing import Flusher
 from kpy.server.groups import Groups
 from kpy.server.handlers import all_handlers
 from kpy.server.handlers.create_topics import execute_create_topics
+from kpy.server.log_cleaner import LogCleaner
 from kpy.server.maintenance import Checkpoints, expire_producers_forever, open_logs, write_checkpoints_forever
 from kpy.server.memory import RequestMemory
 from kpy.server.network import ByteStream, Endpoint, accept_forever, bind, descriptor_limit
@@ -44,7 +45,14 @@ from kpy.server.retention import Retention
 from kpy.server.sending import Sending
 from kpy.server.services import Services
 from kpy.server.timers import Timers
-from kpy.server.workers import FLUSHING_THREADS_MAX, READING_THREADS_MAX, RunInWorker, Workers
+from kpy.server.workers import (
+    CLEANING_THREADS_MAX,
+    FLUSHING_THREADS_MAX,
+    READING_THREADS_MAX,
+    RunInWorker,
+    Workers,
+    inline,
+)
 from kpy.storage.checkpoints import parse_uuid
 from kpy.storage.log_directory import LogDirectory
 
@@ -80,6 +88,7 @@ class Broker:
         self.services: Services
         self._random = random_source or SystemRandom()
         self._file_removal: FileRemoval
+        self._log_cleaner: LogCleaner
         self._retention: Retention
         self._run_in_worker = run_in_worker
         self._stop = trio.Event()
@@ -131,9 +140,10 @@ class Broker:
 
     def _build(self, logs: LogDirectory, timers: Timers) -> None:
         config, clock = self.config, self.clock
-        self._file_removal = FileRemoval(logs.files)
+        clean_in_worker = self._run_in_worker or Workers(CLEANING_THREADS_MAX)
+        self._file_removal = FileRemoval(logs.files, clean_in_worker)
         logs.context.random_source = self._random
-        if config.data_dir is not None:  # in memory there would be nothing to copy back
+        if logs.is_durable:  # in memory there would be nothing to copy back
             logs.context.remove_later = self._file_removal.later
         run_in_worker = self._run_in_worker or Workers(FLUSHING_THREADS_MAX)
         read_in_worker = self._run_in_worker or Workers(READING_THREADS_MAX)
@@ -150,6 +160,13 @@ class Broker:
         checkpoints = Checkpoints(logs, run_in_worker)
         partitions = Partitions(logs, clock, flusher, checkpoints)
         self._retention = Retention(partitions, lambda: self.services.config, clock)
+        self._log_cleaner = LogCleaner(
+            partitions,
+            checkpoints,
+            lambda: self.services.config,
+            clock,
+            clean_in_worker if logs.is_durable else inline,
+        )
         groups = Groups(
             config,
             partitions,
@@ -183,7 +200,9 @@ class Broker:
                 image.config(ResourceType.BROKER, ""), image.config(ResourceType.BROKER, str(self.config.node_id))
             )
         services.partitions.image_changed(image, changes, services.config)
-        self._retention.check_soon(_topics_with_other_configs(image, changes))
+        if altered := _topics_with_other_configs(image, changes):
+            self._retention.check_soon(altered)
+            self._log_cleaner.check_soon()
         services.groups.image_changed(changes)
 
     def _register(self, listeners: list["BoundListener"]) -> bool:
@@ -230,6 +249,7 @@ class Broker:
             nursery.start_soon(write_checkpoints_forever, services.checkpoints, config)
             nursery.start_soon(self._file_removal.run)
             nursery.start_soon(self._retention.run)
+            nursery.start_soon(self._log_cleaner.run)
             nursery.start_soon(expire_producers_forever, logs, lambda: services.config, self.clock)
             accepting: list[trio.CancelScope] = []
             for listener in listeners:

@@ -44,6 +44,10 @@ class Checkpoints:
         """Have on the disk where logs start now. Raises OSError."""
         await self._write(self._logs.log_start_offsets)
 
+    async def write_cleaner_offsets(self) -> None:
+        """Have on the disk up to where logs have been compacted. Raises OSError."""
+        await self._write(self._logs.cleaner_offsets)
+
     async def _write(self, offsets: Callable[[], CheckpointOffsets]) -> None:
         async with self._turn:
             await self._run_in_worker(partial(self._logs.write, offsets()))

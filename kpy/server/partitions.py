@@ -271,6 +271,11 @@ class Partitions:
                 log.config = self._log_config(name)
                 yield log
 
+    def last_stable_offset(self, log: PartitionLog) -> int:
+        """Below it everything in the log is decided."""
+        partition = self._open.get((log.topic, log.partition))
+        return log.last_stable_offset if partition is None else partition.last_stable_offset
+
     def delete_old_segments(self, log: PartitionLog, *, now_ms: int) -> int:
         """Have some go that retention does not keep; how many. Raises OSError."""
         partition = self._open.get((log.topic, log.partition))

@@ -1,6 +1,11 @@
-"""The files of a segment's two indexes: read whole, written whole, and never trusted."""
+"""The files of a segment's two indexes: read whole, written whole, and never trusted.
+
+`path` makes the path of a file of the segment from its suffix.
+"""
 
 from array import array
+from collections.abc import Callable
+from typing import TypeAlias
 
 from kpy.storage.derived import Derived
 from kpy.storage.files import Files
@@ -8,32 +13,26 @@ from kpy.storage.offset_index import IndexCorrupt, OffsetIndex
 from kpy.storage.segment_files import OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX
 from kpy.storage.time_index import TimeIndex
 
+PathOf: TypeAlias = Callable[[str], str]
 
-class IndexFiles:
-    """Those of the segment whose files begin with `path`."""
 
-    __slots__ = ("_files", "_offsets_path", "_times_path")
+def read_indexes(files: Files, path: PathOf, *, log_bytes: int) -> tuple[OffsetIndex, TimeIndex]:
+    """Both, of a log of that size. Raises IndexCorrupt."""
+    offsets, times = files.read(path(OFFSET_INDEX_SUFFIX)), files.read(path(TIME_INDEX_SUFFIX))
+    if log_bytes and (offsets is None or times is None):
+        raise IndexCorrupt("an index is missing")
+    return OffsetIndex.decode(offsets or b"", log_bytes=log_bytes), TimeIndex.decode(times or b"")
 
-    def __init__(self, files: Files, path: str) -> None:
-        self._files = files
-        self._offsets_path = path + OFFSET_INDEX_SUFFIX
-        self._times_path = path + TIME_INDEX_SUFFIX
 
-    def read(self, log_bytes: int) -> tuple[OffsetIndex, TimeIndex]:
-        """Both, for a log of that size. Raises IndexCorrupt."""
-        offsets, times = self._files.read(self._offsets_path), self._files.read(self._times_path)
-        if log_bytes and (offsets is None or times is None):
-            raise IndexCorrupt("an index is missing")
-        return OffsetIndex.decode(offsets or b"", log_bytes=log_bytes), TimeIndex.decode(times or b"")
+def read_positions(files: Files, path: PathOf, *, log_bytes: int) -> "array[int]":
+    """Where batches begin, if it is true; none if there is nothing to be read."""
+    try:
+        return OffsetIndex.decode(files.read(path(OFFSET_INDEX_SUFFIX)) or b"", log_bytes=log_bytes).positions
+    except IndexCorrupt:
+        return array("I")
 
-    def read_positions(self, log_bytes: int) -> "array[int]":
-        """Where batches begin, if it is true; none if there is nothing to be read."""
-        try:
-            return OffsetIndex.decode(self._files.read(self._offsets_path) or b"", log_bytes=log_bytes).positions
-        except IndexCorrupt:
-            return array("I")
 
-    def write(self, derived: Derived, *, sync: bool) -> None:
-        """Replace both."""
-        self._files.replace(self._offsets_path, derived.offsets.encode(), sync=sync)
-        self._files.replace(self._times_path, derived.times.encode(), sync=sync)
+def write_indexes(files: Files, path: PathOf, derived: Derived, *, sync: bool) -> None:
+    """Replace both."""
+    files.replace(path(OFFSET_INDEX_SUFFIX), derived.offsets.encode(), sync=sync)
+    files.replace(path(TIME_INDEX_SUFFIX), derived.times.encode(), sync=sync)

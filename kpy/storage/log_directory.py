@@ -6,6 +6,7 @@ meta.properties                       cluster id, node id, directory id
 recovery-point-offset-checkpoint      everything before it is on the disk
 log-start-offset-checkpoint           where logs start that do not start with a segment
 replication-offset-checkpoint         high watermarks
+cleaner-offset-checkpoint             up to where logs have been compacted
 <topic>-<partition>/                  see `kpy.storage.partition_log`
 <topic>-<partition>.<hex>-delete/     deleted; removed at the next start at the latest
 <topic>-<partition>.<n>-stray/        set aside, for nobody knows whose it is; never touched again
@@ -27,6 +28,8 @@ from kpy.storage.partition_log import METADATA_NAME, PartitionLog
 from kpy.storage.producer_states import ProducerStates
 from kpy.storage.recovery import LastKnown, load_log
 from kpy.storage.segment import Segment
+from kpy.storage.segments import Segments
+from kpy.storage.snapshots import Snapshots
 
 _logger = logging.getLogger(__name__)
 
@@ -59,7 +62,7 @@ class LogDirectory:
     After a clean shutdown a log is opened when it is first asked for, so that ten thousand cost no time at the start.
     """
 
-    __slots__ = ("_files", "_lock", "_logs", "_unopened", "context", "high_watermarks", "meta")
+    __slots__ = ("_cleaner_offsets", "_files", "_lock", "_logs", "_unopened", "context", "high_watermarks", "meta")
 
     def __init__(self, files: Files, lock: Lock) -> None:
         self._files = files
@@ -68,6 +71,7 @@ class LogDirectory:
         self._unopened: dict[TopicPartition, _Unopened] = {}
         self.context = LogContext.without_owner(files)
         """What the logs are given by their owner; one for all."""
+        self._cleaner_offsets: dict[TopicPartition, int] = {}
         self.meta: Mapping[str, str] = {}
         """The content of meta.properties, empty for a directory that is new."""
         self.high_watermarks: Mapping[TopicPartition, int] = {}
@@ -152,10 +156,14 @@ class LogDirectory:
             partition=partition,
             topic_id=topic_id,
             config=config,
-            segments=[Segment.create(files, name, 0, config.index_interval_bytes)],
+            segments=Segments(
+                files,
+                name,
+                [Segment.create(files, name, 0, config.index_interval_bytes)],
+                Snapshots(files, name, ()),
+            ),
             epochs=LeaderEpochs(files, name),
             producers=ProducerStates(),
-            snapshots=(),
             log_start_offset=0,
             end_offset=0,
             recovery_point=0,
@@ -170,6 +178,7 @@ class LogDirectory:
                 log = self.get(topic, partition)
                 if log is not None:
                     del self._logs[topic, partition]
+                    self._cleaner_offsets.pop((topic, partition), None)
                     target = _with_suffix(log.name, f".{log.topic_id.hex}{_DELETE_SUFFIX}")
                     self._files.rename(log.name, target)
                     doomed.append(target)
@@ -234,6 +243,18 @@ class LogDirectory:
         for name, rows in offsets.items():
             self._files.replace(name, checkpoints.encode_offsets(rows))
 
+    def cleaner_offset(self, topic: str, partition: int) -> int | None:
+        """Up to where the log was compacted, as far as that is known."""
+        return self._cleaner_offsets.get((topic, partition))
+
+    def compacted(self, topic: str, partition: int, offset: int) -> None:
+        """The log was compacted up to that offset."""
+        self._cleaner_offsets[topic, partition] = offset
+
+    def cleaner_offsets(self) -> CheckpointOffsets:
+        """Up to where logs have been compacted. If that is lost, more is compacted again than is new."""
+        return {checkpoints.CLEANER_OFFSET: dict(self._cleaner_offsets)}
+
     def flush(self) -> None:
         """What was appended to any log is on the disk when this returns."""
         for log in self._logs.values():
@@ -278,7 +299,7 @@ class LogDirectory:
         recovery_points = self._read_offsets(checkpoints.RECOVERY_POINT)
         not_flushed = None if clean or recovery_points is None else 0
         starts = self._read_offsets(checkpoints.LOG_START_OFFSET) or {}
-        cleaned = self._read_offsets(checkpoints.CLEANER_OFFSET) or {}
+        self._cleaner_offsets = self._read_offsets(checkpoints.CLEANER_OFFSET) or {}
         self.high_watermarks = self._read_offsets(checkpoints.REPLICATION_OFFSET) or {}
         for name in names:
             if name.endswith(_DELETE_SUFFIX):
@@ -292,7 +313,7 @@ class LogDirectory:
                 clean=clean,
                 recovery_point=(recovery_points or {}).get(key, not_flushed),
                 log_start_offset=starts.get(key, 0),
-                sparse_before=cleaned.get(key, 0),
+                sparse_before=self._cleaner_offsets.get(key, 0),
             )
             self._unopened[key] = _Unopened(name, known)
             if not clean or known.recovery_point is None:

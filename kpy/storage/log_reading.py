@@ -76,7 +76,7 @@ class ReadableLog:
         partition: int,
         topic_id: UUID,
         config: LogConfig,
-        segments: list[Segment],
+        segments: Segments,
         epochs: LeaderEpochs,
         producers: ProducerStates,
         log_start_offset: int,
@@ -87,7 +87,7 @@ class ReadableLog:
         self.partition = partition
         self.topic_id = topic_id
         self.config = config
-        self._segments = Segments(segments)
+        self._segments = segments
         self._epochs = epochs
         self._producers = producers
         self.has_aborted_transactions = any(segment.transactions.entries for segment in segments)
@@ -119,6 +119,15 @@ class ReadableLog:
     @property
     def producers(self) -> ProducerStates:
         return self._producers
+
+    @property
+    def active_base_offset(self) -> int:
+        """Where the segment begins that is written to."""
+        return self._segments.active.base_offset
+
+    @property
+    def segments(self) -> Segments:
+        return self._segments
 
     @property
     def segment_base_offsets(self) -> Sequence[int]:

@@ -12,7 +12,7 @@ be found again in them, so that a process may end at any moment (see `kpy.storag
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from struct import Struct
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -27,12 +27,13 @@ from kpy.storage.flushing import FlushPlan
 from kpy.storage.leader_epochs import FILE_NAME as EPOCHS_NAME
 from kpy.storage.leader_epochs import LeaderEpochs
 from kpy.storage.log_config import LogConfig, TimestampType
-from kpy.storage.log_context import DELETED_SUFFIX, LogContext
+from kpy.storage.log_context import LogContext
 from kpy.storage.log_reading import LogRead, ReadableLog, TimestampOffset
-from kpy.storage.producer_states import SNAPSHOT_SUFFIX, AppendOrigin, ProducerStates
+from kpy.storage.producer_states import AppendOrigin, ProducerStates
 from kpy.storage.retention import SegmentSpan, old_segments
 from kpy.storage.segment import Segment
-from kpy.storage.segment_files import file_name
+from kpy.storage.segment_swap import CleanedSegment
+from kpy.storage.segments import Segments
 
 __all__ = [
     "AppendOrigin",
@@ -85,8 +86,8 @@ class PartitionLog(ReadableLog):
         "_looked_ms",
         "_names_synced",
         "_names_version",
-        "_snapshots",
         "_sync_failed",
+        "being_compacted",
         "context",
         "recovery_point",
     )
@@ -100,10 +101,9 @@ class PartitionLog(ReadableLog):
         partition: int,
         topic_id: UUID,
         config: LogConfig,
-        segments: list[Segment],
+        segments: Segments,
         epochs: LeaderEpochs,
         producers: ProducerStates,
-        snapshots: Iterable[int],
         log_start_offset: int,
         end_offset: int,
         recovery_point: int,
@@ -123,9 +123,10 @@ class PartitionLog(ReadableLog):
         )
         self._files = files
         self._directory = directory
-        self._snapshots = sorted(snapshots)
         self.recovery_point = recovery_point
         self.context = LogContext.without_owner(files)
+        self.being_compacted = False
+        """Whether a round of compaction is under way; segments are not removed then."""
         self._names_version = 1
         self._names_synced = 0
         self._sync_failed = False
@@ -222,21 +223,10 @@ class PartitionLog(ReadableLog):
     def _roll(self) -> None:
         """Close the active segment for writing and begin the next at the end offset."""
         self._segments.active.seal()
-        self._take_snapshot(sync=False)
+        self._segments.snapshots.take(self.end_offset, self._producers, sync=False)
         segment = Segment.create(self._files, self._directory, self.end_offset, self.config.index_interval_bytes)
         self._segments.append(segment)
         self._names_version += 1
-
-    def _take_snapshot(self, *, sync: bool) -> None:
-        """Write the producers as of the end offset. One that a power cut tears is ignored at the next start."""
-        offset = self.end_offset
-        if self._snapshots and self._snapshots[-1] == offset:
-            return
-        self._files.replace(self._path(offset), self._producers.encode(), sync=sync)
-        self._snapshots.append(offset)
-
-    def _path(self, snapshot_offset: int) -> str:
-        return f"{self._directory}/{file_name(snapshot_offset, SNAPSHOT_SUFFIX)}"
 
     # --- removing
 
@@ -249,7 +239,8 @@ class PartitionLog(ReadableLog):
             raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE, f"offset {offset} is beyond the end, {self.end_offset}")
         if offset > self.log_start_offset:
             self._move_start(offset)
-            self._remove_oldest(min(len(self._segments.before(offset)), SEGMENTS_AT_ONCE))
+            if not self.being_compacted:
+                self._segments.remove_oldest(min(self._segments.count_before(offset), SEGMENTS_AT_ONCE), self._discard)
         return self.log_start_offset
 
     def delete_old_segments(self, *, high_watermark: int, now_ms: int) -> int:
@@ -257,19 +248,16 @@ class PartitionLog(ReadableLog):
 
         OSError if the disk refuses: no segment behind that one is removed, and the next call tries again.
         """
-        bases = self._segments.base_offsets
-        ends = (*bases[1:], self.end_offset)
+        if self.being_compacted:
+            return 0
+        ends = (*self._segments.base_offsets[1:], self.end_offset)
         spans = [
             SegmentSpan(end, segment.size, segment.newest_ms())
             for segment, end in zip(self._segments, ends, strict=True)
         ]
         removed = 0
         for doomed in old_segments(
-            spans,
-            self.config,
-            log_start_offset=self.log_start_offset,
-            high_watermark=high_watermark,
-            now_ms=now_ms,
+            spans, self.config, log_start_offset=self.log_start_offset, high_watermark=high_watermark, now_ms=now_ms
         ):
             count = min(doomed.segments, SEGMENTS_AT_ONCE - removed)
             if not count:
@@ -280,7 +268,7 @@ class PartitionLog(ReadableLog):
             start = ends[removed - 1]
             _logger.info("%s: deleting %d segments before offset %d: %s", self.name, count, start, doomed.reason)
             self._move_start(max(self.log_start_offset, start))
-            self._remove_oldest(count)
+            self._segments.remove_oldest(count, self._discard)
         return removed
 
     def _move_start(self, offset: int) -> None:
@@ -289,22 +277,14 @@ class PartitionLog(ReadableLog):
             self._epochs.store()
             self._names_version += 1
 
-    def _remove_oldest(self, count: int) -> None:
-        """Give up so many segments, and the snapshots that only they need; the files go in their time."""
-        deleted: list[str] = []
-        try:
-            for _ in range(count):
-                deleted += self._segments.first.retire()
-                self._segments.drop_first()
-            first = self._segments.first_base_offset
-            for offset in [snapshot for snapshot in self._snapshots if snapshot < first]:
-                path = self._path(offset)
-                self._files.rename(path, path + DELETED_SUFFIX)
-                self._snapshots.remove(offset)
-                deleted.append(path + DELETED_SUFFIX)
-        finally:
-            if deleted:
-                self.context.remove_later(deleted, self.config.file_delete_delay_ms)
+    def _discard(self, deleted: Sequence[str]) -> None:
+        if deleted:
+            self.context.remove_later(deleted, self.config.file_delete_delay_ms)
+
+    def replace_segments(self, old: Sequence[Segment], new: CleanedSegment) -> None:
+        """Put a compacted segment in the place of those that it was made from. Raises SwapIncomplete."""
+        self.sparse_before = max(self.sparse_before, old[-1].base_offset + 1)
+        self._segments.replace(old, new, self._discard)
 
     # --- keeping
 
@@ -367,7 +347,7 @@ class PartitionLog(ReadableLog):
     def close(self) -> None:
         """Flush, and leave what makes the next start short."""
         self._segments.active.seal()
-        self._take_snapshot(sync=True)
+        self._segments.snapshots.take(self.end_offset, self._producers, sync=True)
         self.flush()
         for segment in self._segments:
             segment.write_indexes(sync=False)

@@ -6,7 +6,8 @@ before it. From it on the log is a prefix of what was appended: it is cut at the
 sound ones follow, for what is not flushed reaches the disk in any order. If the recovery point cannot be known, for its
 checkpoint is damaged, no sound batch is cut off.
 
-1. Remove what was left half done: temporary files and indexes without their log.
+1. Finish or undo a swap of segments (`kpy.storage.segment_swap`), and remove what else was left half done: temporary
+   files and indexes without their log.
 2. Load the segments. Of those that lie before the recovery point nothing is read; they are verified when they are.
    After a clean shutdown the last one's end is looked at. Otherwise every segment that reaches beyond the recovery
    point is walked batch by batch, its indexes are derived again, and segments behind a cut or a gap are removed. A last
@@ -42,12 +43,14 @@ from kpy.storage.segment_files import (
     file_name,
     remove_segment,
 )
+from kpy.storage.segment_swap import finish_swaps
 from kpy.storage.segments import Segments
+from kpy.storage.snapshots import Snapshots
 from kpy.storage.verification import INT64_MAX
 
 _logger = logging.getLogger(__name__)
 
-_LEFTOVER_SUFFIXES: Final = (".tmp", ".deleted", ".cleaned", ".swap")
+_LEFTOVER_SUFFIX: Final = ".tmp"
 _HISTORY_BYTES: Final = 1024 * 1024
 
 
@@ -67,6 +70,7 @@ def load_log(
     files: Files, directory: str, *, topic: str, partition: int, topic_id: UUID, config: LogConfig, known: LastKnown
 ) -> PartitionLog:
     """The log in that directory, whatever state it was left in."""
+    finish_swaps(files, directory)
     loading = _Loading(files, directory, config.index_interval_bytes, known)
     bases, snapshots = loading.tidy()
     epochs = LeaderEpochs(files, directory)
@@ -81,7 +85,7 @@ def load_log(
     if (*epochs.epochs, *epochs.start_offsets) != stored:
         epochs.store()
     loading.load_transactions(segments)
-    producers, snapshots = loading.load_producers(segments, snapshots, end_offset)
+    producers = loading.load_producers(segments, snapshots, end_offset)
     if loading.changed:
         files.sync_directory(directory)
     return PartitionLog(
@@ -91,10 +95,9 @@ def load_log(
         partition=partition,
         topic_id=topic_id,
         config=config,
-        segments=list(segments),
+        segments=segments,
         epochs=epochs,
         producers=producers,
-        snapshots=snapshots,
         log_start_offset=log_start_offset,
         end_offset=end_offset,
         recovery_point=end_offset if known.clean else min(known.recovery_point or 0, end_offset),
@@ -138,7 +141,7 @@ class _Loading:
                 _is_numbered(name, suffix) and f"{name[: -len(suffix)]}{LOG_SUFFIX}" not in names
                 for suffix in INDEX_SUFFIXES
             )
-            if orphan or name.endswith(_LEFTOVER_SUFFIXES):
+            if orphan or name.endswith(_LEFTOVER_SUFFIX):
                 self._remove(name)
         while len(bases) > 1 and bases[1] <= self._known.log_start_offset:
             self._remove_segments(bases[:1])
@@ -203,7 +206,8 @@ class _Loading:
             end_offset = max(end_offset, start)
             segments.append(Segment.create(self._files, self._directory, end_offset, self._interval_bytes))
             self.changed = True
-        return Segments(segments), end_offset
+        snapshots = Snapshots(self._files, self._directory, ())
+        return Segments(self._files, self._directory, segments, snapshots), end_offset
 
     def load_transactions(self, segments: Segments) -> None:
         """Pass 4. Find out which are lost."""
@@ -222,10 +226,8 @@ class _Loading:
             if has_markers:
                 self._lost_transactions.add(segment.base_offset)
 
-    def load_producers(
-        self, segments: Segments, snapshots: list[int], end_offset: int
-    ) -> tuple[ProducerStates, list[int]]:
-        """Pass 5. The producers as of the end offset, and the snapshots that are kept: of segments, and the last."""
+    def load_producers(self, segments: Segments, snapshots: list[int], end_offset: int) -> ProducerStates:
+        """Pass 5. The producers as of the end offset. Kept are the snapshots of segments' bases, and the last one."""
         usable = [offset for offset in snapshots if offset <= end_offset]
         kept = [offset for offset in usable if offset in segments.base_offsets or offset == usable[-1]]
         for offset in set(snapshots) - set(kept):
@@ -248,7 +250,8 @@ class _Loading:
             if done is not None and done.aborted and segment.base_offset in self._lost_transactions:
                 segment.transactions.append(done.as_aborted())
         producers.end_offset = end_offset
-        return producers, kept
+        segments.snapshots = Snapshots(self._files, self._directory, kept)
+        return producers
 
     def _remove_segments(self, bases: list[int]) -> None:
         _logger.warning("%s: removing the segments at %s", self._directory, bases)

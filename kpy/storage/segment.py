@@ -9,21 +9,22 @@ quarantined (`kpy.storage.quarantine`), and every walk goes around it.
 import logging
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final, NamedTuple, Self
 
 from kpy.protocol.crc import Buffer
 from kpy.protocol.records import BatchHeader
 from kpy.storage.batch_scan import scan_batches, scan_headers
 from kpy.storage.derived import Derived
-from kpy.storage.files import File, FileRange, Files
-from kpy.storage.flushing import Unsynced
-from kpy.storage.index_files import IndexFiles
+from kpy.storage.files import Files
+from kpy.storage.index_files import read_indexes, read_positions, write_indexes
 from kpy.storage.log_config import LogConfig
+from kpy.storage.log_context import DELETED_SUFFIX
 from kpy.storage.offset_index import ENTRY_BYTES as OFFSET_ENTRY_BYTES
 from kpy.storage.offset_index import RELATIVE_OFFSET_MAX, IndexCorrupt
 from kpy.storage.quarantine import Damage, Quarantine
-from kpy.storage.segment_files import LOG_SUFFIX, TRANSACTION_INDEX_SUFFIX, file_name, retire_segment
+from kpy.storage.segment_files import INDEX_SUFFIXES, LOG_SUFFIX, TRANSACTION_INDEX_SUFFIX
+from kpy.storage.segment_log import SegmentLog
 from kpy.storage.time_index import ENTRY_BYTES as TIME_ENTRY_BYTES
 from kpy.storage.transaction_index import TransactionIndex
 from kpy.storage.verification import INT64_MAX, BatchPlace, Doubt, Findings, Verifier
@@ -41,7 +42,7 @@ class Sought(NamedTuple):
     header: BatchHeader | None
 
 
-class Segment:
+class Segment(SegmentLog):
     """A run of batches from `base_offset` on.
 
     Invariants: `size` is that of the `.log` file; every sound batch lies at or after `base_offset` and at most
@@ -50,15 +51,9 @@ class Segment:
 
     __slots__ = (
         "_derived",
-        "_directory",
         "_dirty_indexes",
-        "_files",
         "_first_append_ms",
-        "_index_files",
         "_index_interval_bytes",
-        "_log",
-        "_quarantine",
-        "base_offset",
         "roll_jitter_ms",
         "transactions",
         "written_ms",
@@ -66,16 +61,11 @@ class Segment:
 
     def __init__(self, files: Files, directory: str, base_offset: int, index_interval_bytes: int) -> None:
         """The segment of that name, as an earlier process left it. Nothing of it is read yet."""
-        self._files = files
-        self._directory = directory
+        super().__init__(files, directory, base_offset)
         self._index_interval_bytes = index_interval_bytes
         self._first_append_ms: int | None = None
-        self.base_offset = base_offset
-        self._log: File = files.open(self.path(LOG_SUFFIX))
-        self._index_files = IndexFiles(files, self.path(""))
         self._derived: Derived | None = None
         self._dirty_indexes = False
-        self._quarantine = Quarantine(self._log.size, is_end_known=False)
         self.transactions = TransactionIndex(files, self.path(TRANSACTION_INDEX_SUFFIX))
         """The aborted transactions that end here; recovery fills it."""
         self.roll_jitter_ms: int | None = None
@@ -90,13 +80,6 @@ class Segment:
         segment._adopt(Derived(base_offset, index_interval_bytes))
         segment._quarantine.is_end_known = True
         return segment
-
-    def path(self, suffix: str) -> str:
-        return f"{self._directory}/{file_name(self.base_offset, suffix)}"
-
-    @property
-    def size(self) -> int:
-        return self._log.size
 
     @property
     def max_timestamp(self) -> int:
@@ -117,10 +100,6 @@ class Segment:
         return derived.first_timestamp
 
     # --- writing
-
-    def check_in_place(self) -> None:
-        """OSError if the file has vanished although it is still open: what is written to it would be lost."""
-        self._log.check_in_place()
 
     def has_room(self, size: int, last_offset: int, max_timestamp: int, now_ms: int, config: LogConfig) -> bool:
         """Whether a batch may go here, or the log has to roll first (Kafka's `LogSegment.shouldRoll`).
@@ -156,7 +135,11 @@ class Segment:
         except OSError:
             log.truncate(position)
             raise
-        self._indexed().learn(position, len(batch), base_offset, last_offset, max_timestamp)
+        self.learn_batch(position, len(batch), base_offset, last_offset, max_timestamp)
+
+    def learn_batch(self, position: int, size: int, base_offset: int, last_offset: int, max_timestamp: int) -> None:
+        """Take a batch at the end into the indexes."""
+        self._indexed().learn(position, size, base_offset, last_offset, max_timestamp)
         self._dirty_indexes = True
 
     # --- opening
@@ -220,34 +203,11 @@ class Segment:
         self._log.truncate(position)
         self._log.sync()
 
-    def _quarantine_range(self, quarantine: Quarantine, damage: Damage) -> None:
-        if quarantine.add(damage):
-            _logger.error("%s: quarantined %s", self.path(LOG_SUFFIX), damage)
-
     def _verifier(self, limit: int = INT64_MAX, hints: "array[int] | None" = None) -> Verifier:
         limit = min(limit, self.base_offset + RELATIVE_OFFSET_MAX + 1)
         return Verifier(self._log.read_at, self._log.size, limit=limit, hints=hints or array("I"))
 
-    # --- what is damaged
-
-    @property
-    def damages(self) -> Sequence[Damage]:
-        """The ranges in quarantine, as far as they have been read."""
-        return self._quarantine.damages
-
-    def sound_end(self, position: int) -> int:
-        """How far the bytes from that position on are not known to be damaged."""
-        return next((end for _, end in self._quarantine.stretches(position, self._log.size)), position)
-
-    def damage_of(self, offset: int) -> Damage | None:
-        """The damage that a record of that offset was lost in."""
-        return self._quarantine.of_offset(offset)
-
-    def is_verified(self, start: int, end: int | None = None) -> bool:
-        """Whether it is known what those bytes are; without an end, also what is missing behind the last."""
-        if end is None:
-            return self._quarantine.is_end_known and self._quarantine.is_verified(start, self._log.size)
-        return self._quarantine.is_verified(start, end)
+    # --- verification
 
     def doubt(
         self, start: int, end: int | None, *, next_segment_offset: int, may_skip_offsets: bool, is_whole: bool = False
@@ -267,12 +227,6 @@ class Segment:
             is_whole=is_whole,
         )
 
-    def miss(self, first_offset: int, next_offset: int) -> None:
-        """Records of those offsets were flushed, and the file ends before them."""
-        reason = "they were flushed, and the file ends before them"
-        missing = Damage(self._log.size, self._log.size, first_offset, next_offset, reason)
-        self._quarantine_range(self._quarantine, missing)
-
     def settle(self, findings: Findings) -> None:
         """Learn what a doubt was resolved to."""
         for damage in findings.damages:
@@ -283,17 +237,6 @@ class Segment:
             self._adopt(findings.derived)
 
     # --- reading
-
-    def headers(
-        self, position: int = 0, end: int | None = None, *, may_wait: bool = True
-    ) -> Iterator[tuple[int, BatchHeader]]:
-        """Position and header of the batches from that position on, which must be the start of one.
-
-        Raises NotResident unless it `may_wait` for the disk.
-        """
-        read_at = self._log.read_at if may_wait else self._log.read_resident
-        for start, stop in self._quarantine.stretches(position, self._log.size if end is None else end):
-            yield from scan_headers(self._log, start, stop, read_at)
 
     def headers_back(self, end: int, bytes_max: int) -> Iterator[tuple[int, BatchHeader]]:
         """As `headers`, of about the last `bytes_max` bytes before the position `end`."""
@@ -318,6 +261,11 @@ class Segment:
         derived = self._derived or self._try_read_indexes()
         start = None if derived is None else self._start(derived, offset, may_wait=may_wait)
         return None if start is None else self._seek(start, offset, may_wait=may_wait)
+
+    def index_sizes(self) -> tuple[int, int]:
+        """The bytes of the offset index and of the time index."""
+        derived = self._indexed()
+        return len(derived.offsets) * OFFSET_ENTRY_BYTES, len(derived.times) * TIME_ENTRY_BYTES
 
     def _seek(self, start: int, offset: int, *, may_wait: bool = True) -> Sought:
         for position, header in self.headers(start, may_wait=may_wait):
@@ -374,9 +322,6 @@ class Segment:
         index = bisect_left(offsets.positions, position)
         return self.base_offset + offsets.offsets[index] if index < len(offsets) else None
 
-    def range(self, position: int, size: int) -> FileRange:
-        return self._log.range(position, size)
-
     def reaching(self, timestamp: int, start_offset: int) -> Iterator[tuple[int, BatchHeader]]:
         """Position and header of the batches, from that offset on, whose largest timestamp is at least that."""
         start = self.start_of(timestamp, start_offset)
@@ -398,9 +343,6 @@ class Segment:
         found = self.locate(self.base_offset + relative_offset)
         return found is not None and found[1].max_timestamp == timestamp
 
-    def batch_at(self, position: int, header: BatchHeader) -> Buffer:
-        return self._log.read_at(position, header.size_bytes)
-
     # --- the files
 
     def _indexed(self) -> Derived:
@@ -421,7 +363,7 @@ class Segment:
         Looked at are the last entry of each, and whether a batch behind them has a larger timestamp.
         """
         size = self._log.size
-        offsets, times = self._index_files.read(size)
+        offsets, times = read_indexes(self._files, self.path, log_bytes=size)
         if offsets and not self._is_entry_true(offsets.offsets[-1], offsets.positions[-1]):
             raise IndexCorrupt("the batch of the last entry is not where it says")
         derived = Derived.read(self.base_offset, self._index_interval_bytes, offsets, times)
@@ -455,15 +397,11 @@ class Segment:
     def _hints(self) -> "array[int]":
         """Where batches begin, if the index that is there tells the truth."""
         known = self._derived
-        return self._index_files.read_positions(self.size) if known is None else known.offsets.positions
-
-    def unsynced(self, position: int) -> Unsynced:
-        """The bytes from that position on, for a flush."""
-        return Unsynced(self._log.pin(), position, self._log.size)
+        return read_positions(self._files, self.path, log_bytes=self.size) if known is None else known.offsets.positions
 
     def write_indexes(self, *, sync: bool) -> None:
         if self._dirty_indexes:
-            self._index_files.write(self._indexed(), sync=sync)
+            write_indexes(self._files, self.path, self._indexed(), sync=sync)
             self._dirty_indexes = False
 
     def seal(self) -> None:
@@ -471,9 +409,6 @@ class Segment:
         self._dirty_indexes |= self._indexed().seal()
         self.transactions.write()
         self.write_indexes(sync=False)
-
-    def close(self) -> None:
-        self._log.close()
 
     def newest_ms(self) -> int | None:
         """The largest timestamp; if no record has one, when the file was last written, if that is known."""
@@ -484,5 +419,16 @@ class Segment:
         return self.written_ms
 
     def retire(self) -> list[str]:
-        """As `retire_segment`. Ranges that were read of it stay readable."""
-        return retire_segment(self._files, self._directory, self.base_offset)
+        """Rename the files, so that no start takes them for a segment; returns what they are called now.
+
+        Ranges that were read of it stay readable.
+        """
+        path = self.path(LOG_SUFFIX)
+        self._files.move(self._log, path, path + DELETED_SUFFIX)
+        deleted = [path + DELETED_SUFFIX]
+        for suffix in INDEX_SUFFIXES:
+            path = self.path(suffix)
+            if self._files.exists(path):
+                self._files.rename(path, path + DELETED_SUFFIX)
+                deleted.append(path + DELETED_SUFFIX)
+        return deleted

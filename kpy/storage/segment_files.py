@@ -1,9 +1,8 @@
-"""The files of a segment: how they are called, and how they go."""
+"""The files of a segment: how they are called."""
 
 from typing import Final
 
 from kpy.storage.files import Files
-from kpy.storage.log_context import DELETED_SUFFIX
 
 LOG_SUFFIX: Final = ".log"
 OFFSET_INDEX_SUFFIX: Final = ".index"
@@ -17,21 +16,7 @@ def file_name(offset: int, suffix: str) -> str:
     return f"{offset:020d}{suffix}"
 
 
-def retire_segment(files: Files, directory: str, base_offset: int) -> list[str]:
-    """Rename the files, so that no start takes them for a segment; returns what they are called now."""
-    deleted = []
-    for path in _paths(directory, base_offset):
-        if files.exists(path):
-            files.rename(path, path + DELETED_SUFFIX)
-            deleted.append(path + DELETED_SUFFIX)
-    return deleted
-
-
 def remove_segment(files: Files, directory: str, base_offset: int) -> None:
     """Remove the files that are there."""
-    for path in _paths(directory, base_offset):
-        files.remove(path)
-
-
-def _paths(directory: str, base_offset: int) -> list[str]:
-    return [f"{directory}/{file_name(base_offset, suffix)}" for suffix in (LOG_SUFFIX, *INDEX_SUFFIXES)]
+    for suffix in (LOG_SUFFIX, *INDEX_SUFFIXES):
+        files.remove(f"{directory}/{file_name(base_offset, suffix)}")

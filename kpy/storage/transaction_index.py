@@ -106,6 +106,13 @@ class TransactionIndex:
         self.write()
         return self._stored if self._synced < self._stored else None
 
+    def flush(self) -> None:
+        """All entries are on the disk when this returns."""
+        entries = self.unsynced()
+        if entries is not None:
+            self._files.sync(self.path)
+            self.synced(entries)
+
     def synced(self, entries: int) -> None:
         """So many are on the disk."""
         self._synced = max(self._synced, min(entries, self._stored))
