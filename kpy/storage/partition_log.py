@@ -251,17 +251,17 @@ class PartitionLog:
     def _roll(self) -> None:
         """Close the active segment for writing and begin the next at the end offset."""
         self._segments.active.seal()
-        self._take_snapshot(sync=False)
+        self._take_snapshot()
         segment = Segment.create(self._files, self._directory, self.end_offset, self.config.index_interval_bytes)
         self._segments.append(segment)
         self._names_version += 1
 
-    def _take_snapshot(self, *, sync: bool) -> None:
+    def _take_snapshot(self) -> None:
         """Write the producers as of the end offset. One that a power cut tears is ignored at the next start."""
         offset = self.end_offset
         if self._snapshots and self._snapshots[-1] == offset:
             return
-        self._files.replace(self._path(offset), self._producers.encode(), sync=sync)
+        self._files.replace(self._path(offset), self._producers.encode(), sync=False)
         self._snapshots.append(offset)
 
     def _path(self, snapshot_offset: int) -> str:
@@ -413,7 +413,7 @@ class PartitionLog:
     def close(self) -> None:
         """Flush, and leave what makes the next start short."""
         self._segments.active.seal()
-        self._take_snapshot(sync=True)
+        self._take_snapshot()
         self.flush()
         for segment in self._segments:
             segment.close()
