@@ -223,7 +223,7 @@ class PartitionLog(ReadableLog):
     def _roll(self) -> None:
         """Close the active segment for writing and begin the next at the end offset."""
         self._segments.active.seal()
-        self._segments.snapshots.take(self.end_offset, self._producers, sync=False)
+        self._segments.snapshots.take(self.end_offset, self._producers)
         segment = Segment.create(self._files, self._directory, self.end_offset, self.config.index_interval_bytes)
         self._segments.append(segment)
         self._names_version += 1
@@ -347,7 +347,7 @@ class PartitionLog(ReadableLog):
     def close(self) -> None:
         """Flush, and leave what makes the next start short."""
         self._segments.active.seal()
-        self._segments.snapshots.take(self.end_offset, self._producers, sync=True)
+        self._segments.snapshots.take(self.end_offset, self._producers)
         self.flush()
         for segment in self._segments:
             segment.write_indexes(sync=False)
