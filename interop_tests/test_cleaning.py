@@ -133,19 +133,21 @@ def inputs(seed: int) -> list[list[Sent]]:
     """Rounds of batches: keys come again, are deleted, and come from producers whose sequence has to be kept."""
     choose = random.Random(seed)
     sequences = {4001: 0, 4002: 0}
+    once = iter(range(5000, 6000))  # producers whose last batch is soon without records
     rounds = []
     for number in range(3):
         batches = []
         for _ in range(40):
-            producer_id = choose.choice([-1, -1, 4001, 4002])
-            keys = [f"key-{choose.randrange(12 + 6 * number)}".encode() for _ in range(choose.randrange(1, 6))]
-            records = [(key, choose.choice([None, choose.randbytes(choose.randrange(60))])) for key in keys]
-            codec = choose.choice([0, 0, 1])
+            producer_id = choose.choice([-1, -1, 4001, 4002, next(once)])
+            keys = [f"key-{choose.randrange(20 + 10 * number)}".encode() for _ in range(choose.randrange(1, 6))]
+            records = [(key, choose.choice([None, b"%d " % choose.randrange(1000) * choose.randrange(20)])) for key in keys]
+            codec = choose.choice([0, 1])
             if producer_id < 0:
                 batches.append(Sent(records, codec))
             else:
-                batches.append(Sent(records, codec, producer_id, sequences[producer_id]))
-                sequences[producer_id] += len(records)
+                sequence = sequences.get(producer_id, 0)
+                batches.append(Sent(records, codec, producer_id, sequence))
+                sequences[producer_id] = sequence + len(records)
         rounds.append([*batches, Sent([(b"end", bytes(1100))])])  # the next segment begins with it
     return rounds
 

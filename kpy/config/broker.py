@@ -28,6 +28,7 @@ from kpy.config.options import (
 
 INT32_MAX = 2**31 - 1
 INT64_MAX = 2**63 - 1
+MIB = 1024 * 1024
 DOUBLE_MAX = 1.7976931348623157e308
 CLUSTER_WIDE = UpdateMode.CLUSTER_WIDE
 PER_BROKER = UpdateMode.PER_BROKER
@@ -234,7 +235,7 @@ class BrokerConfig(Options):
     )
     log_cleaner_enable: bool = boolean(True, "whether logs with cleanup.policy=compact are compacted")
     log_cleaner_threads: int = integer(
-        1, at_least(0), "how many logs are compacted at the same time", update_mode=CLUSTER_WIDE
+        1, at_least(0), "how many logs are compacted at the same time, at least one", update_mode=CLUSTER_WIDE
     )
     log_cleaner_backoff_ms: int = long(
         15000,
@@ -363,7 +364,23 @@ class BrokerConfig(Options):
             option = self.options["group.min.session.timeout.ms"]
             problem = f"must not exceed group.max.session.timeout.ms ({self.group_max_session_timeout_ms})"
             raise option.error(str(self.group_min_session_timeout_ms), problem)
+        self._check_cleaning()
         assert self.client_listeners
+
+    def _check_cleaning(self) -> None:
+        """KafkaConfig.validateValues, of what concerns old data."""
+        if self.log_cleaner_threads < 1:
+            raise self.options["log.cleaner.threads"].error(str(self.log_cleaner_threads), "Value must be at least 1")
+        if self.log_cleaner_dedupe_buffer_size // self.log_cleaner_threads <= MIB:
+            option = self.options["log.cleaner.dedupe.buffer.size"]
+            problem = "must be more than 1 MiB for each of log.cleaner.threads"
+            raise option.error(str(self.log_cleaner_dedupe_buffer_size), problem)
+        for name in ("log.retention.ms", "log.retention.minutes", "log.retention.hours"):
+            value = self.get(name)
+            if value == 0:
+                raise self.options[name].error("0", "must be unlimited (-1) or, greater than or equal to 1")
+            if value is not None:
+                break
 
 
 def _settle_node_id(values: dict[str, Value]) -> None:

@@ -167,8 +167,9 @@ class TopicConfig(Options):
     min_insync_replicas: int = integer(
         1,
         at_least(1),
-        "replicas in sync that a write with acks=all needs",
+        "replicas in sync that a write with acks=all needs; of fewer replicas, all",
         synonyms=default_of("min.insync.replicas"),
+        without_effect=ONE_REPLICA,
     )
     preallocate: bool = boolean(
         False,

@@ -103,10 +103,9 @@ async def test_altering_a_topic_starts_it_at_once() -> None:
         assert len(records_of(serving, "t")) < 10
 
 
-@pytest.mark.parametrize("settings", [{"log_cleaner_enable": "false"}, {"log_cleaner_threads": "0"}])
-async def test_switched_off(settings: dict[str, str]) -> None:
-    """With `log.cleaner.enable=false`, or no threads, nothing is compacted."""
-    async with running(quick_broker(**settings)) as serving:
+async def test_switched_off() -> None:
+    """With `log.cleaner.enable=false` nothing is compacted."""
+    async with running(quick_broker(log_cleaner_enable="false")) as serving:
         client = await serving.connect()
         await client.create_topic("t", configs=COMPACTED)
         await produce(client, "t", *RECORDS)
@@ -214,7 +213,7 @@ async def test_so_many_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
             under_way -= 1
 
     monkeypatch.setattr(Compaction, "steps", counting)
-    settings = {"log_cleaner_threads": "2", "log_cleaner_dedupe_buffer_size": "38400"}
+    settings = {"log_cleaner_threads": "2", "log_cleaner_dedupe_buffer_size": "3840000"}
     async with running(quick_broker(**settings, log_cleaner_io_buffer_load_factor="0.5")) as serving:
         client = await serving.connect()
         for name in "abcd":
@@ -223,7 +222,7 @@ async def test_so_many_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
         for name in "abcd":
             await compacted_to(serving, name, partition_of(serving, name).log.segment_base_offsets[-1])
     assert {name for name, _ in begun} == set("abcd")
-    assert {capacity for _, capacity in begun} == {50}
+    assert {capacity for _, capacity in begun} == {5000}
     assert most <= 2
 
 
