@@ -34,6 +34,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--storage", default="disk", choices=["disk", "memory"], help="where kpy keeps its data (default: disk)"
     )
+    parser.addoption(
+        "--record", action="store_true", help="write down what the broker answers in the conversations about groups"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -18,10 +18,10 @@ from interop_tests.eventually import PATIENCE_S
 class Wire:
     """One socket to the broker."""
 
-    def __init__(self, broker: Broker, timeout_s: float = PATIENCE_S) -> None:
+    def __init__(self, broker: Broker, timeout_s: float = PATIENCE_S, *, client_id: str = "wire") -> None:
         self.socket = socket.create_connection((broker.host, broker.port), timeout=timeout_s)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._protocol = KafkaProtocol(client_id="wire")
+        self._protocol = KafkaProtocol(client_id=client_id)
 
     def __enter__(self) -> Self:
         return self
@@ -34,6 +34,10 @@ class Wire:
     def ask(self, request: Any, version: int) -> Any:
         """The response, decoded."""
         self.socket.sendall(self.frame(request, version))
+        return self.receive()
+
+    def receive(self) -> Any:
+        """The next response, decoded."""
         while True:
             if responses := self._protocol.receive_bytes(self.receive_frame()):
                 return responses[0][1]

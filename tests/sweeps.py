@@ -21,5 +21,5 @@ def seeds(count: int) -> range:
 
 
 def far_examples(count: int) -> int:
-    """As `examples`, of what is quick and has most to find in a soak: there it goes ten times as far."""
-    return examples(count) * (10 if SOAK_FACTOR else 1)
+    """As `examples`, of what is quick and has most to find in a soak: there it goes five times as far."""
+    return examples(count) * (5 if SOAK_FACTOR else 1)

@@ -111,7 +111,7 @@ class Broker:
                 raise
         finally:
             _close_all(listeners)
-        self._close_logs(logs)
+        await self._close_logs(logs)
 
     def _open_logs(self) -> LogDirectory:
         try:
@@ -119,8 +119,9 @@ class Broker:
         except DataDirectoryError as error:
             raise StartupError(str(error)) from error
 
-    def _close_logs(self, logs: LogDirectory) -> None:
+    async def _close_logs(self, logs: LogDirectory) -> None:
         started = trio.current_time()
+        await self.services.flusher.flush_all(logs.logs().values())
         try:
             logs.close(clean=True)
         except OSError as error:

@@ -5,17 +5,19 @@ all of them. A sync that fails is told to those who waited for it; see `kpy.stor
 
 flush.messages makes the request wait whose records reach the number; flush.ms makes none wait. Kafka looks for logs
 whose time has come every log.flush.scheduler.interval.ms; here each has a timer, set by the first append after a flush.
+A log that has rolled is flushed at once and nobody waits (`UnifiedLog.roll`): a start has one segment to walk at most.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 import trio
 
 from kpy.protocol.errors import KafkaError
 from kpy.server.storage_errors import StorageErrors
 from kpy.server.timers import Timers
-from kpy.server.workers import RunInWorker
+from kpy.server.workers import FLUSHING_THREADS_MAX, RunInWorker
 from kpy.storage.flushing import NEVER
 from kpy.storage.partition_log import PartitionLog
 
@@ -49,6 +51,8 @@ class Flusher:
         self._errors = StorageErrors()
         self._running: dict[PartitionLog, _Sync] = {}
         self._timed: set[PartitionLog] = set()
+        self._rolled: set[PartitionLog] = set()
+        """Those with a sealed segment that is about to be flushed."""
         self._wanted: dict[PartitionLog, list[WhenFlushed]] = {}
         self._woken = trio.Event()
 
@@ -73,6 +77,19 @@ class Flusher:
                 await sync.done.wait()
             if sync.error is not None and sync.up_to >= up_to:
                 raise self._errors.answer(log.name, sync.error) from sync.error
+
+    async def flush_all(self, logs: Iterable[PartitionLog]) -> None:
+        """Wait until all of those are on the disk, but for those that cannot be brought there."""
+        left = iter([log for log in logs if self.is_durable and log.recovery_point < log.end_offset])
+
+        async def flush_some() -> None:
+            for log in left:
+                with suppress(KafkaError):  # it is logged, and whoever closes the log sees it again
+                    await self.flush(log)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(FLUSHING_THREADS_MAX):
+                nursery.start_soon(flush_some)
 
     async def _sync(self, log: PartitionLog) -> _Sync:
         sync = self._running[log] = _Sync(log.end_offset)
@@ -104,10 +121,27 @@ class Flusher:
             tell(failure)
 
     def appended(self, log: PartitionLog) -> None:
-        """See that the log is flushed in its time, if it has one."""
+        """See that the log is flushed in its time, if it has one, and soon if it has rolled."""
+        if not self.is_durable:
+            return
         flush_ms = log.config.flush_ms
-        if flush_ms != NEVER and self.is_durable and log not in self._timed:
+        if flush_ms != NEVER and log not in self._timed:
             self._set_timer(log, flush_ms)
+        if log not in self._rolled:
+            self._flush_sealed(log)
+
+    def _flush_sealed(self, log: PartitionLog) -> None:
+        if log.recovery_point < log.active_base_offset:
+            self._rolled.add(log)
+            self.flush_soon(log, lambda error: self._sealed_flushed(log, error))
+        else:
+            self._rolled.discard(log)
+
+    def _sealed_flushed(self, log: PartitionLog, error: KafkaError | None) -> None:
+        if error is None:
+            self._flush_sealed(log)  # it may have rolled again
+        else:
+            self._timers.set((self, log, "rolled"), FLUSH_RETRY_MS, lambda: self._flush_sealed(log))
 
     def _set_timer(self, log: PartitionLog, delay_ms: int) -> None:
         self._timed.add(log)

@@ -122,9 +122,13 @@ class LogCleaner:
             facts,
             log.config,
             first_dirty_offset=start,
-            last_stable_offset=self._partitions.last_stable_offset(log),
+            last_stable_offset=min(self._partitions.last_stable_offset(log), self._flushed_before(log)),
             now_ms=self._clock.now_ms(),
         )
+
+    def _flushed_before(self, log: PartitionLog) -> int:
+        """What a start would take for torn off must not be compacted: offsets are missing there then."""
+        return log.recovery_point if self._partitions.logs.is_durable else log.end_offset
 
     async def _compact(self, log: PartitionLog, plan: CleaningPlan) -> None:
         config = self._config()
@@ -134,6 +138,7 @@ class LogCleaner:
         round_ = Compaction(log, plan, offsets=offsets, now_ms=self._clock.now_ms(), buffer_bytes=buffer_bytes)
         started = trio.current_time()
         try:
+            await self._checkpoints.write()  # the next start has to know what was flushed
             if await self._take(round_.steps(), log):
                 self._partitions.logs.compacted(log.topic, log.partition, round_.end_offset)
                 await self._checkpoints.write_cleaner_offsets()

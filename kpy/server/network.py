@@ -121,11 +121,12 @@ class SocketStream:
 
     async def _read(self, file_range: FileRange) -> Buffer:
         content, position, size_bytes = file_range.content, file_range.position, file_range.size_bytes
-        data = content.read_if_resident(position, size_bytes)
-        if data is None:
-            await self._sending.make_ready(file_range, position, size_bytes)
-            data = content.read_at(position, size_bytes)
-        return data
+        data = None if file_range.is_recent else content.read_if_resident(position, size_bytes)
+        if data is not None:
+            return data
+        if not file_range.is_recent:
+            await self._sending.make_ready(content, position, size_bytes)
+        return content.read_at(position, size_bytes)
 
     async def _send_all(self, data: Buffer, parts: Sequence[Part], flags: int = 0) -> None:
         try:
@@ -147,10 +148,13 @@ class SocketStream:
         fileno = content.fileno() if hasattr(os, "sendfile") else None
         position, end = file_range.position, file_range.position + file_range.size_bytes
         ready_until = position
+        has_waited = False
         while position < end:
             if position >= ready_until:
                 ready_until = min(position + PIECE_BYTES_MAX, end)
-                await self._sending.make_ready(file_range, position, ready_until - position)
+                size = ready_until - position
+                if not self._sending.is_ready(file_range, position, size, has_waited=has_waited):
+                    await self._sending.make_ready(content, position, size)
             if fileno is None:
                 size = min(COPY_BYTES_MAX, ready_until - position)
                 await self._send_all(content.read_at(position, size), parts)
@@ -165,6 +169,7 @@ class SocketStream:
                 await self._wait_writable(parts)
                 if trio.current_time() - waited_since > RESIDENT_SECONDS:
                     ready_until = position
+                    has_waited = True
                 continue
             if sent == 0:
                 raise StreamClosed(f"the file ended {end - position} bytes before the range that was promised")

@@ -15,7 +15,7 @@ from kpy.config import BrokerConfig
 from kpy.protocol.crc import Buffer
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.server.clock import Clock
-from kpy.server.cold_reads import cold, suspect
+from kpy.server.cold_reads import cold, suspect, unverified
 from kpy.server.cold_reads import readable_bytes as readable_bytes_of
 from kpy.server.flushing import Flusher, WhenFlushed
 from kpy.server.log_configs import log_config
@@ -121,16 +121,23 @@ class Partition:
         readable_bytes: int | None = None,
         may_wait: bool = False,
     ) -> LogRead:
-        """Batches from the one that holds `offset`, up to what a consumer may see. Raises OFFSET_OUT_OF_RANGE.
+        """Batches from the one that holds `offset`, up to what a consumer may see.
 
-        Raises NotReady where the disk has to be waited for first, unless it `may_wait`. `readable_bytes` is what is
-        known then of how much the disk gives.
+        Raises OFFSET_OUT_OF_RANGE, and CORRUPT_MESSAGE for an offset whose record is damaged. Raises NotReady where the
+        disk has to be waited for first, unless it `may_wait`. `readable_bytes` is what is known then of how much the
+        disk gives.
         """
         up_to = self.last_stable_offset if committed_only else self.high_watermark
         if readable_bytes is not None:
             max_bytes = min(max_bytes, readable_bytes)
         try:
-            read = self._log.read(offset, max_bytes, up_to=up_to, at_least_one=at_least_one, may_wait=may_wait)
+            while True:
+                read = self._log.read(offset, max_bytes, up_to=up_to, at_least_one=at_least_one, may_wait=may_wait)
+                if not read.unchecked:
+                    break
+                if not may_wait:
+                    raise unverified(self._log, read)
+                self._log.learn(read, self._log.find_damage(read))
             for part in read.parts:
                 if part.content.has_failed:
                     readable = readable_bytes_of(part) if may_wait else readable_bytes

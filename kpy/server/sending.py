@@ -9,7 +9,7 @@ closed.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -32,9 +32,9 @@ HELD_BYTES_MAX = 1 << 32
 LOOK_SECONDS = 5.0
 
 
-def must_read_ahead(resident: bool | None, *, is_recent: bool) -> bool:
-    """Whether a worker has to read a piece before it is sent: it is cold, or nobody knows and it is no recent tail."""
-    return not is_recent if resident is None else not resident
+def must_read_ahead(*, is_recent: bool, is_resident: Callable[[], bool | None]) -> bool:
+    """Whether a worker has to read a piece before it is sent: it was not just written, and is cold or nobody knows."""
+    return not is_recent and not is_resident()
 
 
 class Sender(Protocol):
@@ -66,18 +66,20 @@ class Sending:
         self._begun = trio.Event()
         self._logs_failure = OncePerSecond()
 
-    async def make_ready(self, file_range: FileRange, position: int, size_bytes: int) -> None:
-        """Return when a piece can be sent without waiting for the disk. OSError if it cannot be read."""
-        content = file_range.content
-        resident = content.is_resident(position, size_bytes)
-        if must_read_ahead(resident, is_recent=file_range.is_recent):
-            try:
-                await self._run_in_worker(partial(content.bring, position, size_bytes))
-            except OSError as error:
-                content.has_failed = True  # the next fetch of it is told
-                if self._logs_failure():
-                    logger.error("a reply ends early, for the disk fails: %s", error)
-                raise
+    def is_ready(self, file_range: FileRange, position: int, size_bytes: int, *, has_waited: bool = False) -> bool:
+        """Whether a piece can be sent without waiting for the disk, as far as can be known."""
+        is_resident = partial(file_range.content.is_resident, position, size_bytes)
+        return not must_read_ahead(is_recent=file_range.is_recent and not has_waited, is_resident=is_resident)
+
+    async def make_ready(self, content: Content, position: int, size_bytes: int) -> None:
+        """Have a worker read a piece. OSError if it cannot be read."""
+        try:
+            await self._run_in_worker(partial(content.bring, position, size_bytes))
+        except OSError as error:
+            content.has_failed = True  # the next fetch of it is told
+            if self._logs_failure():
+                logger.error("a reply ends early, for the disk fails: %s", error)
+            raise
 
     def hold(self, sender: Sender, contents: Sequence[Content]) -> None:
         """`sender` waits for its client with these files open."""

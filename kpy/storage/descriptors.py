@@ -20,8 +20,8 @@ from kpy.protocol.crc import Buffer
 
 T = TypeVar("T")
 
-PROBE_BYTES: Final = 128 * 1024
-"""How far apart the places are that are asked whether they are in memory: the kernel reads ahead by as much."""
+PROBE_BYTES: Final = 256 * 1024
+"""How far apart the places are that are asked whether they are in memory: the kernel forgets files in large pieces."""
 BRING_BYTES: Final = 128 * 1024
 _NO_WAIT: Final = getattr(os, "RWF_NOWAIT", None)
 _NO_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE)
@@ -128,6 +128,8 @@ class Descriptors:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
+        self.written_bytes = 0
+        """How much was appended to all files together."""
         self._files: dict[int, weakref.ref[OpenedFile]] = {}
         self._lock = threading.RLock()
 

@@ -5,7 +5,8 @@ import os
 import shutil
 from functools import partial
 from pathlib import Path
-from typing import Final
+from sys import maxsize
+from typing import Final, NamedTuple
 
 from kpy.protocol.crc import Buffer
 from kpy.storage.descriptors import Descriptor, Descriptors
@@ -13,8 +14,18 @@ from kpy.storage.files import AlreadyLocked, Content, File, FileRange, Lock, Not
 
 OPEN_FILES_MAX: Final = 1024
 """How many files stay open where nobody says otherwise."""
-RECENT_TAIL_BYTES: Final = 1024 * 1024
-"""So much of the end of a file that was just written is taken to be in memory, if the platform does not say it."""
+RECENT_BYTES_MAX: Final = 64 * 1024 * 1024
+"""So much of what all files together were given last is taken to be in memory without asking."""
+
+
+class _Mark(NamedTuple):
+    """A file's end, and how much all files had been given when it was there."""
+
+    position: int
+    written_bytes: int
+
+
+_NEVER_WRITTEN: Final = _Mark(maxsize, -maxsize)
 
 
 class DiskFile:
@@ -23,18 +34,26 @@ class DiskFile:
     It is opened when it is used, and `Descriptors` may close it again.
     """
 
-    __slots__ = ("__weakref__", "_descriptors", "_size_before", "descriptor", "path", "recently_used", "size")
+    __slots__ = (
+        "__weakref__",
+        "_descriptors",
+        "_newer",
+        "_older",
+        "descriptor",
+        "path",
+        "recently_used",
+        "size",
+    )
 
     def __init__(self, path: str, descriptors: Descriptors) -> None:
         self.path = path
         self.size = 0
-        self._size_before = 0
-        """How much of it an earlier process has written."""
+        self._older = self._newer = _NEVER_WRITTEN
         self.descriptor: Descriptor | None = None
         self.recently_used = False
         self._descriptors = descriptors
         try:
-            self.size = self._size_before = os.stat(path).st_size
+            self.size = os.stat(path).st_size
         except FileNotFoundError:
             descriptors.create(self)
 
@@ -46,8 +65,15 @@ class DiskFile:
         return self._opened()
 
     def range(self, position: int, size_bytes: int) -> FileRange:
-        is_recent = position >= max(self._size_before, self.size - RECENT_TAIL_BYTES)
-        return FileRange(self.pin(), position, size_bytes, is_recent)
+        return FileRange(self.pin(), position, size_bytes, self._is_recent(position))
+
+    def _is_recent(self, position: int) -> bool:
+        """Whether what is behind that position is among the last that any file was given."""
+        written = self._descriptors.written_bytes - RECENT_BYTES_MAX
+        for mark in (self._newer, self._older):
+            if position >= mark.position:
+                return mark.written_bytes >= written
+        return False
 
     def append(self, data: Buffer) -> None:
         descriptor = self._opened()
@@ -58,6 +84,12 @@ class DiskFile:
         while written < size:
             written += os.pwrite(number, memoryview(data)[written:], position + written)
         self.size = position + size
+        descriptors = self._descriptors
+        written_bytes = descriptors.written_bytes
+        if written_bytes - self._newer.written_bytes > RECENT_BYTES_MAX // 2:
+            self._older = self._newer
+            self._newer = _Mark(position, written_bytes)
+        descriptors.written_bytes = written_bytes + size
 
     def read_at(self, position: int, size: int) -> bytes:
         return self._opened().read_at(position, min(size, self.size - position)) if position < self.size else b""
@@ -67,6 +99,8 @@ class DiskFile:
             return b""
         descriptor = self._opened()
         size = min(size, self.size - position)
+        if self._is_recent(position):
+            return descriptor.read_at(position, size)
         data = descriptor.read_if_resident(position, size)
         if data is not None:
             return data

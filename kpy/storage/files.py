@@ -168,7 +168,7 @@ class FileRange:
     position: int
     size_bytes: int
     is_recent: bool = False
-    """Whether the bytes were appended lately: where the platform does not say what is in memory, these are."""
+    """Whether the bytes were appended so lately that they are taken to be resident without asking."""
 
     def fileno(self) -> int | None:
         return self.content.fileno()

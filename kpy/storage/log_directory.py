@@ -28,6 +28,8 @@ from kpy.storage.partition_log import METADATA_NAME, PartitionLog
 from kpy.storage.producer_states import ProducerStates
 from kpy.storage.recovery import LastKnown, load_log
 from kpy.storage.segment import Segment
+from kpy.storage.segments import Segments
+from kpy.storage.snapshots import Snapshots
 
 _logger = logging.getLogger(__name__)
 
@@ -154,10 +156,14 @@ class LogDirectory:
             partition=partition,
             topic_id=topic_id,
             config=config,
-            segments=[Segment.create(files, name, 0, config.index_interval_bytes)],
+            segments=Segments(
+                files,
+                name,
+                [Segment.create(files, name, 0, config.index_interval_bytes)],
+                Snapshots(files, name, ()),
+            ),
             epochs=LeaderEpochs(files, name),
             producers=ProducerStates(),
-            snapshots=(),
             log_start_offset=0,
             end_offset=0,
             recovery_point=0,
@@ -213,7 +219,8 @@ class LogDirectory:
         unopened = self._unopened
         if high_watermarks is None:
             high_watermarks = {key: log.end_offset for key, log in self._logs.items()}
-        recovery_points = {key: log.known.recovery_point for key, log in unopened.items()}
+        points = {key: log.known.recovery_point for key, log in unopened.items()}
+        recovery_points = {key: point for key, point in points.items() if point is not None}
         kept = {key: offset for key, offset in self.high_watermarks.items() if key in unopened}
         return {
             checkpoints.RECOVERY_POINT: recovery_points | {key: log.recovery_point for key, log in self._logs.items()},
@@ -290,9 +297,10 @@ class LogDirectory:
         clean = _CLEAN_SHUTDOWN in names
         files.remove(_CLEAN_SHUTDOWN)
         recovery_points = self._read_offsets(checkpoints.RECOVERY_POINT)
-        starts = self._read_offsets(checkpoints.LOG_START_OFFSET)
-        self.high_watermarks = self._read_offsets(checkpoints.REPLICATION_OFFSET)
-        self._cleaner_offsets = self._read_offsets(checkpoints.CLEANER_OFFSET)
+        not_flushed = None if clean or recovery_points is None else 0
+        starts = self._read_offsets(checkpoints.LOG_START_OFFSET) or {}
+        self._cleaner_offsets = self._read_offsets(checkpoints.CLEANER_OFFSET) or {}
+        self.high_watermarks = self._read_offsets(checkpoints.REPLICATION_OFFSET) or {}
         for name in names:
             if name.endswith(_DELETE_SUFFIX):
                 files.remove_directory(name)
@@ -302,11 +310,21 @@ class LogDirectory:
                 continue
             key = (topic, int(number))
             known = LastKnown(
-                clean=clean, recovery_point=recovery_points.get(key, 0), log_start_offset=starts.get(key, 0)
+                clean=clean,
+                recovery_point=(recovery_points or {}).get(key, not_flushed),
+                log_start_offset=starts.get(key, 0),
+                sparse_before=self._cleaner_offsets.get(key, 0),
             )
             self._unopened[key] = _Unopened(name, known)
-            if not clean:
-                self.get(*key)
+            if not clean or known.recovery_point is None:
+                self._recover(key)
+
+    def _recover(self, key: TopicPartition) -> None:
+        """Open a log now, for it may have to be cut; one that cannot be read is tried again by who asks for it."""
+        try:
+            self.get(*key)
+        except OSError as error:
+            _logger.error("%s-%d: cannot be opened now: %s", *key, error)
 
     def _open_log(self, key: TopicPartition, unopened: _Unopened) -> PartitionLog | None:
         """Open it, or pass it over if it does not say whose it is."""
@@ -329,12 +347,14 @@ class LogDirectory:
         del self._unopened[key]
         return log
 
-    def _read_offsets(self, name: str) -> dict[TopicPartition, int]:
+    def _read_offsets(self, name: str) -> dict[TopicPartition, int] | None:
+        """The offsets of a checkpoint, none if there is no such file; None if it cannot be read."""
+        data = self._files.read(name)
         try:
-            return checkpoints.decode_offsets(self._files.read(name) or b"")
+            return {} if data is None else checkpoints.decode_offsets(data)
         except checkpoints.CheckpointCorrupt as reason:
             _logger.warning("%s: ignoring it: %s", name, reason)
-            return {}
+            return None
 
     def _read_topic_id(self, name: str) -> UUID | None:
         data = self._files.read(f"{name}/{METADATA_NAME}") or b""

@@ -12,7 +12,7 @@ be found again in them, so that a process may end at any moment (see `kpy.storag
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from struct import Struct
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -20,28 +20,20 @@ from uuid import UUID
 from kpy.protocol.compression import Decompressor
 from kpy.protocol.crc import Buffer
 from kpy.protocol.errors import ErrorCode, KafkaError
-from kpy.protocol.records import (
-    BatchHeader,
-    EndTransactionMarker,
-    Record,
-    RecordBatch,
-    build_batch,
-)
+from kpy.protocol.records import BatchHeader, EndTransactionMarker, Record, RecordBatch, build_batch
 from kpy.storage.batch_validation import ValidBatch, validate
-from kpy.storage.files import FileRange, Files
+from kpy.storage.files import Files
 from kpy.storage.flushing import FlushPlan
 from kpy.storage.leader_epochs import FILE_NAME as EPOCHS_NAME
 from kpy.storage.leader_epochs import LeaderEpochs
 from kpy.storage.log_config import LogConfig, TimestampType
 from kpy.storage.log_context import LogContext
+from kpy.storage.log_reading import LogRead, ReadableLog, TimestampOffset
 from kpy.storage.producer_states import AppendOrigin, ProducerStates
 from kpy.storage.retention import SegmentSpan, old_segments
 from kpy.storage.segment import Segment
 from kpy.storage.segment_swap import CleanedSegment
 from kpy.storage.segments import Segments
-from kpy.storage.snapshots import Snapshots
-from kpy.storage.timestamp_lookup import TimestampOffset, first_from, first_of_the_latest
-from kpy.storage.transaction_index import AbortedTransaction
 
 __all__ = [
     "AppendOrigin",
@@ -81,19 +73,7 @@ class AppendResult(NamedTuple):
     duplicate: bool = False
 
 
-class LogRead(NamedTuple):
-    """Bytes of a log, to be sent: batches from the one that holds the offset on; the last may be cut."""
-
-    parts: list[FileRange]
-    size_bytes: int
-    upper_bound: int
-    """No record in it has that offset or a larger one; it is close where the log has aborted transactions."""
-
-
-NOTHING_READ: Final = LogRead([], 0, 0)
-
-
-class PartitionLog:
+class PartitionLog(ReadableLog):
     """One partition's log.
 
     Invariants: neither `log_start_offset` nor `recovery_point` is beyond `end_offset`; the first segment begins at or
@@ -102,24 +82,14 @@ class PartitionLog:
 
     __slots__ = (
         "_directory",
-        "_epochs",
         "_files",
         "_looked_ms",
         "_names_synced",
         "_names_version",
-        "_producers",
-        "_segments",
         "_sync_failed",
         "being_compacted",
-        "config",
         "context",
-        "end_offset",
-        "has_aborted_transactions",
-        "log_start_offset",
-        "partition",
         "recovery_point",
-        "topic",
-        "topic_id",
     )
 
     def __init__(
@@ -131,27 +101,28 @@ class PartitionLog:
         partition: int,
         topic_id: UUID,
         config: LogConfig,
-        segments: list[Segment],
+        segments: Segments,
         epochs: LeaderEpochs,
         producers: ProducerStates,
-        snapshots: Iterable[int],
         log_start_offset: int,
         end_offset: int,
         recovery_point: int,
+        sparse_before: int = 0,
     ) -> None:
+        super().__init__(
+            topic=topic,
+            partition=partition,
+            topic_id=topic_id,
+            config=config,
+            segments=segments,
+            epochs=epochs,
+            producers=producers,
+            log_start_offset=log_start_offset,
+            end_offset=end_offset,
+            sparse_before=sparse_before,
+        )
         self._files = files
         self._directory = directory
-        self.topic = topic
-        self.partition = partition
-        self.topic_id = topic_id
-        self.config = config
-        self._segments = Segments(files, directory, segments, Snapshots(files, directory, snapshots))
-        self._epochs = epochs
-        self._producers = producers
-        self.has_aborted_transactions = any(segment.transactions.entries for segment in segments)
-        """Whether one was ever seen: a log without is read at no cost for it."""
-        self.log_start_offset = log_start_offset
-        self.end_offset = end_offset
         self.recovery_point = recovery_point
         self.context = LogContext.without_owner(files)
         self.being_compacted = False
@@ -160,39 +131,6 @@ class PartitionLog:
         self._names_synced = 0
         self._sync_failed = False
         self._looked_ms = 0
-
-    # --- what it is
-
-    @property
-    def name(self) -> str:
-        return f"{self.topic}-{self.partition}"
-
-    @property
-    def size_bytes(self) -> int:
-        return self._segments.size_bytes
-
-    @property
-    def latest_leader_epoch(self) -> int:
-        """The epoch of the last batch, -1 if there is none."""
-        return self._epochs.latest
-
-    @property
-    def last_stable_offset(self) -> int:
-        """Where the oldest open transaction begins, or the end: what read_committed may see of the log at most."""
-        first_unstable = self._producers.first_unstable_offset
-        return self.end_offset if first_unstable is None else max(first_unstable, self.log_start_offset)
-
-    @property
-    def producers(self) -> ProducerStates:
-        return self._producers
-
-    @property
-    def segments(self) -> Segments:
-        return self._segments
-
-    @property
-    def segment_base_offsets(self) -> Sequence[int]:
-        return self._segments.base_offsets
 
     # --- appending
 
@@ -285,83 +223,10 @@ class PartitionLog:
     def _roll(self) -> None:
         """Close the active segment for writing and begin the next at the end offset."""
         self._segments.active.seal()
-        self._segments.snapshots.take(self.end_offset, self._producers, sync=False)
+        self._segments.snapshots.take(self.end_offset, self._producers)
         segment = Segment.create(self._files, self._directory, self.end_offset, self.config.index_interval_bytes)
         self._segments.append(segment)
         self._names_version += 1
-
-    # --- reading
-
-    def read(self, offset: int, max_bytes: int, *, up_to: int, at_least_one: bool, may_wait: bool = True) -> LogRead:
-        """Batches from the one that holds `offset`, up to the offset `up_to` and to `max_bytes`, of one segment.
-
-        A first batch larger than `max_bytes` is read if `at_least_one`, else nothing is. Later ones may be cut, as in
-        Kafka, but large ones are left out then. Raises OFFSET_OUT_OF_RANGE outside of the log, and NotResident if the
-        batches cannot be found in memory and it may not wait.
-        """
-        if not self.log_start_offset <= offset <= self.end_offset:
-            message = f"offset {offset} is not within {self.log_start_offset} to {self.end_offset}"
-            raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE, message)
-        if offset >= up_to:
-            return NOTHING_READ
-        for segment in self._segments.from_offset(offset):
-            found = segment.locate(offset, may_wait=may_wait)
-            if found is None:
-                continue
-            position, header = found
-            end = segment.size
-            if up_to < self.end_offset:
-                limit = segment.position_of(up_to, may_wait=may_wait)
-                end = end if limit is None else limit
-            size = min(max(max_bytes, header.size_bytes) if at_least_one else max_bytes, end - position)
-            if size < header.size_bytes:
-                return NOTHING_READ
-            if position + size < end:
-                size = max(segment.without_cut_batch(position, size), header.size_bytes)
-            upper_bound = self._upper_bound(segment, position + size) if self.has_aborted_transactions else up_to
-            return LogRead([segment.range(position, size)], size, upper_bound)
-        return NOTHING_READ
-
-    def _upper_bound(self, segment: Segment, position: int) -> int:
-        """An offset behind all that is before that position (LocalLog.addAbortedTransactions)."""
-        bound = segment.offset_behind(position)
-        if bound is not None:
-            return bound
-        following = self._segments.from_offset(segment.base_offset)[1:]
-        return following[0].base_offset if following else self.end_offset
-
-    def aborted_transactions(self, fetch_offset: int, upper_bound: int) -> list[AbortedTransaction]:
-        """Those that overlap with these offsets, the upper one excluded (LocalLog.collectAbortedTransactions)."""
-        found: list[AbortedTransaction] = []
-        if self.has_aborted_transactions:
-            for segment in self._segments.from_offset(fetch_offset):
-                if segment.transactions.collect(fetch_offset, upper_bound, found):
-                    break
-        return found
-
-    def batches(self, from_offset: int) -> Iterator[RecordBatch]:
-        """The batches from the one that holds that offset on, to replay them."""
-        for segment in self._segments.from_offset(from_offset):
-            for batch in segment.batches(from_offset):
-                yield RecordBatch(batch)
-
-    # --- finding offsets
-
-    def offset_for_timestamp(self, timestamp: int) -> TimestampOffset | None:
-        """The first record whose timestamp is at least that."""
-        return first_from(self._segments, timestamp, self.log_start_offset)
-
-    def max_timestamp(self) -> TimestampOffset | None:
-        """The first record that has the largest timestamp of all; None if no record has one."""
-        return first_of_the_latest(self._segments)
-
-    def end_offset_for_epoch(self, epoch: int) -> tuple[int, int]:
-        """The largest epoch not above that one and where it ends; (-1, -1) if there is no answer."""
-        return self._epochs.end_offset(epoch, self.end_offset)
-
-    def epoch_of(self, offset: int) -> int:
-        """The leader epoch that a batch at that offset has, -1 if it is not known."""
-        return self._epochs.epoch_of(offset)
 
     # --- removing
 
@@ -410,6 +275,7 @@ class PartitionLog:
         self.log_start_offset = offset
         if self._epochs.truncate_start(offset):
             self._epochs.store()
+            self._names_version += 1
 
     def _discard(self, deleted: Sequence[str]) -> None:
         if deleted:
@@ -417,6 +283,7 @@ class PartitionLog:
 
     def replace_segments(self, old: Sequence[Segment], new: CleanedSegment) -> None:
         """Put a compacted segment in the place of those that it was made from. Raises SwapIncomplete."""
+        self.sparse_before = max(self.sparse_before, old[-1].base_offset + 1)
         self._segments.replace(old, new, self._discard)
 
     # --- keeping
@@ -432,12 +299,15 @@ class PartitionLog:
         if point >= self.end_offset:
             return None
         parts = []
+        transactions = []
         for segment in self._segments.from_offset(point):
+            if (count := segment.transactions.unsynced()) is not None:
+                transactions.append((segment.transactions, count))
             position = segment.position_of(point) if self._sync_failed else 0
             parts.append(segment.unsynced(segment.size if position is None else position))
         names: tuple[str, ...] = ()
         directories: tuple[str, ...] = ()
-        if self._names_version != self._names_synced:
+        if self._names_version != self._names_synced or transactions:
             names = (f"{self._directory}/{METADATA_NAME}", f"{self._directory}/{EPOCHS_NAME}")
             directories = (self._directory, "")
         return FlushPlan(
@@ -446,6 +316,7 @@ class PartitionLog:
             files=self._files,
             names=names,
             directories=directories,
+            transactions=transactions,
             names_version=self._names_version,
             writes_again=self._sync_failed,
         )
@@ -454,6 +325,8 @@ class PartitionLog:
         """The plan was carried out."""
         self.recovery_point = max(self.recovery_point, min(plan.up_to, self.end_offset))
         self._names_synced = max(self._names_synced, plan.names_version)
+        for index, count in plan.transactions:
+            index.synced(count)
         self._sync_failed = False
 
     def flush_failed(self) -> None:
@@ -474,9 +347,10 @@ class PartitionLog:
     def close(self) -> None:
         """Flush, and leave what makes the next start short."""
         self._segments.active.seal()
-        self._segments.snapshots.take(self.end_offset, self._producers, sync=True)
+        self._segments.snapshots.take(self.end_offset, self._producers)
         self.flush()
         for segment in self._segments:
+            segment.write_indexes(sync=False)
             segment.close()
 
     def check_invariants(self) -> None:

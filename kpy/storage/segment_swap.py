@@ -18,7 +18,8 @@ from kpy.protocol.records import BatchHeader
 from kpy.storage.batch_scan import scan_headers
 from kpy.storage.files import Files
 from kpy.storage.log_context import DELETED_SUFFIX
-from kpy.storage.segment import INDEX_SUFFIXES, LOG_SUFFIX, TRANSACTION_INDEX_SUFFIX, Segment
+from kpy.storage.segment import Segment
+from kpy.storage.segment_files import INDEX_SUFFIXES, LOG_SUFFIX, TRANSACTION_INDEX_SUFFIX
 
 _logger = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class CleanedSegment(Segment):
 
     def learn(self, position: int, header: BatchHeader) -> None:
         """Take the batch, which is written at that position later, into the indexes."""
-        self._learn(position, header.size_bytes, header.base_offset, header.last_offset, header.max_timestamp)
+        self.learn_batch(position, header.size_bytes, header.base_offset, header.last_offset, header.max_timestamp)
 
     def write(self, batches: Buffer) -> None:
         """Write batches that it has learned of."""

@@ -109,6 +109,16 @@ class Segments:
         finally:
             discard(deleted)
 
+    def with_ends(self, offset: int, end_offset: int) -> Iterator[tuple[Segment, int]]:
+        """As `from_offset`, each with the offset where the next begins, `end_offset` for the last."""
+        first = max(bisect_right(self._base_offsets, offset) - 1, 0)
+        return zip(self._segments[first:], [*self._base_offsets[first + 1 :], end_offset], strict=True)
+
+    def end_of(self, segment: Segment, end_offset: int) -> int:
+        """The offset where the next segment begins, `end_offset` for the last."""
+        behind = bisect_right(self._base_offsets, segment.base_offset)
+        return self._base_offsets[behind] if behind < len(self._base_offsets) else end_offset
+
     def check_invariants(self) -> None:
         """For tests: raise if they are not as the docstring says."""
         assert self._base_offsets == [segment.base_offset for segment in self._segments]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from kpy.storage.files import Files
 from kpy.storage.log_context import DELETED_SUFFIX
 from kpy.storage.producer_states import SNAPSHOT_SUFFIX, ProducerStates
-from kpy.storage.segment import file_name
+from kpy.storage.segment_files import file_name
 
 
 class Snapshots:
@@ -18,11 +18,11 @@ class Snapshots:
         self._directory = directory
         self.offsets = sorted(offsets)
 
-    def take(self, offset: int, producers: ProducerStates, *, sync: bool) -> None:
+    def take(self, offset: int, producers: ProducerStates) -> None:
         """Write the producers as of that end offset. One that a power cut tears is ignored at the next start."""
         if self.offsets and self.offsets[-1] == offset:
             return
-        self._files.replace(self._path(offset), producers.encode(), sync=sync)
+        self._files.replace(self._path(offset), producers.encode(), sync=False)
         self.offsets.append(offset)
 
     def retire(self, is_needless: Callable[[int], bool]) -> list[str]:

@@ -125,6 +125,9 @@ class FailingFile(DiskFile):
         self.disk.check("read", self.path)
         return super().read_at(position, size)
 
+    def _is_recent(self, position: int) -> bool:
+        return super()._is_recent(position) and not self.disk.is_cold(self.path)
+
     def read_resident(self, position: int, size: int) -> Buffer:
         self.disk.check("read", self.path)
         size = min(size, self.size - position)

@@ -241,6 +241,20 @@ async def test_in_memory_there_is_nothing_to_wait_for() -> None:
         assert await produced(client) == 0
 
 
+async def test_everything_is_flushed_at_the_end(tmp_path: Path, disk: Disk, autojump_clock: MockClock) -> None:
+    """But for what the disk refuses; nothing is synced that is there, nor in memory."""
+    logs = LogDirectory.open(FailingFiles(tmp_path))
+    written = [logs.create("t", index, UUID(int=7)) for index in range(20)]
+    for log in written[:15]:
+        log.append(batch("v"), leader_epoch=0, now_ms=NOW_MS)
+    disk.refuses = lambda operation, path: operation == "sync" and "t-3/" in path
+    await Flusher(inline, Timers(), is_durable=False).flush_all(written)
+    assert disk.synced == []
+    await Flusher(inline, Timers(), is_durable=True).flush_all(written)
+    assert [log.recovery_point for log in written] == [1, 1, 1, 0] + [1] * 11 + [0] * 5
+    assert len(disk.synced) == 15
+
+
 # --- flush.ms, on a virtual clock
 
 
@@ -346,3 +360,18 @@ async def test_who_waits_for_a_cancelled_sync_makes_another(timed: PartitionLog,
         await wait_all_tasks_blocked()
         free.set()
     assert timed.recovery_point == 1
+
+
+async def test_a_log_that_rolls_is_flushed(tmp_path: Path, disk: Disk) -> None:
+    """Nobody waits for it, and what rolls while a sync goes on is flushed after it."""
+    async with running(make_broker(tmp_path)) as serving:
+        client = await serving.connect()
+        await client.create_topic("t", 1, {"internal.segment.bytes": "200"})
+        log = serving.broker.services.partitions.find("t", 0).log
+        async with held_up(disk):
+            for number in range(8):
+                assert (await client.produce("t", f"{number}" * 20)).error_code == 0
+            assert log.recovery_point < log.active_base_offset
+        with trio.fail_after(5):
+            while log.recovery_point < log.active_base_offset:
+                await trio.lowlevel.checkpoint()

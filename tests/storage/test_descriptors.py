@@ -198,8 +198,8 @@ def test_what_is_not_in_memory_is_brought(tmp_path: Path, monkeypatch: pytest.Mo
     cache = PageCache()
     monkeypatch.setattr(os, "preadv", cache.preadv)
     monkeypatch.setattr("kpy.storage.descriptors._NO_WAIT", cache.NO_WAIT)
+    (tmp_path / "file").write_bytes(bytes(range(256)) * 4096)
     file = DiskFiles(tmp_path).open("file")
-    file.append(bytes(range(256)) * 4096)
     content = file.pin()
     assert content.is_resident(0, file.size) is False
     for _ in range(2):

@@ -155,6 +155,28 @@ def test_memory_keeps_nothing() -> None:
     assert MemoryFiles().read("file") is None
 
 
+# --- what is recent
+
+
+@given(appends=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 40)), max_size=40))
+def test_what_is_recent(tmp_path_factory: pytest.TempPathFactory, appends: list[tuple[int, int]]) -> None:
+    """Nothing but what is among the last bytes that any file was given, up to one append; and the very last always."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kpy.storage.disk_files.RECENT_BYTES_MAX", 100)
+        files = DiskFiles(tmp_path_factory.mktemp("recent"))
+        opened = [files.open(f"file{number}") for number in range(3)]
+        written: list[tuple[int, int]] = []
+        for number, size in appends:
+            written += [(number, opened[number].size + index) for index in range(size)]
+            opened[number].append(bytes(size))
+        for age, (number, position) in enumerate(reversed(written)):
+            is_recent = opened[number].range(position, 1).is_recent
+            assert not is_recent or age < 100 + 40
+            assert is_recent or age >= 50 - 40
+        again = DiskFiles(files.location).open("file0")
+        assert not again.size or not again.range(again.size - 1, 1).is_recent
+
+
 # --- how much files take in memory
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from kpy.protocol.crc import Buffer
 from kpy.protocol.records import build_batch, read_batches
+from kpy.storage import checkpoints
 from kpy.storage.files import File, Files
 from kpy.storage.log_directory import LogDirectory
 from kpy.storage.memory_files import MemoryFile, MemoryFiles
@@ -85,6 +86,8 @@ def filled(files: Files) -> PartitionLog:
         producer = {"producer_id": number % 3, "producer_epoch": 0, "base_sequence": number // 3 * 2}
         log.append(build_batch(records, timestamp=NOW_MS, **producer), leader_epoch=0, now_ms=NOW_MS)
     log.flush()
+    flushed = {(log.topic, log.partition): log.recovery_point}
+    files.replace(checkpoints.RECOVERY_POINT, checkpoints.encode_offsets(flushed))
     return log
 
 
