@@ -140,7 +140,9 @@ def inputs(seed: int) -> list[list[Sent]]:
         for _ in range(40):
             producer_id = choose.choice([-1, -1, 4001, 4002, next(once)])
             keys = [f"key-{choose.randrange(20 + 10 * number)}".encode() for _ in range(choose.randrange(1, 6))]
-            records = [(key, choose.choice([None, b"%d " % choose.randrange(1000) * choose.randrange(20)])) for key in keys]
+            records = [
+                (key, choose.choice([None, b"%d " % choose.randrange(1000) * choose.randrange(20)])) for key in keys
+            ]
             codec = choose.choice([0, 1])
             if producer_id < 0:
                 batches.append(Sent(records, codec))
