@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from kafka.protocol.parser import KafkaProtocol
+from kafka.protocol.producer import ProduceRequest
 from kafka.record.memory_records import MemoryRecordsBuilder
 
 from interop_tests.brokers import Broker
@@ -82,3 +83,16 @@ def batch(
         builder.append(timestamp_ms, None, value, [])
     builder.close()
     return bytes(builder.buffer())
+
+
+def append(broker: Broker, topic: str, records: bytes, *, partition: int = 0) -> tuple[int, int]:
+    """Produce that one batch with acks=all; error code and base offset of the answer."""
+    Topic = ProduceRequest.TopicProduceData  # noqa: N806
+    part = Topic.PartitionProduceData(index=partition, records=records)
+    request = ProduceRequest(
+        transactional_id=None, acks=-1, timeout_ms=5000, topic_data=[Topic(name=topic, partition_data=[part])]
+    )
+    with Wire(broker) as wire:
+        [answer] = wire.ask(request, 9).responses
+    [result] = answer.partition_responses
+    return result.error_code, result.base_offset

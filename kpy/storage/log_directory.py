@@ -136,7 +136,7 @@ class LogDirectory:
         files = self._files
         files.make_directory(name)
         metadata = {"version": "0", "topic_id": checkpoints.uuid_text(topic_id)}
-        files.replace(f"{name}/{_PARTITION_METADATA}", checkpoints.encode_properties(metadata, ": "))
+        files.replace(f"{name}/{_PARTITION_METADATA}", checkpoints.encode_properties(metadata, ": ").rstrip())
         return PartitionLog(
             files,
             name,
