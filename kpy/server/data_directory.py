@@ -6,12 +6,16 @@ Whose directory it is, is checked before anything in it is touched: a broker tha
 from collections.abc import Callable, Mapping
 from uuid import UUID
 
+from kpy.cluster.topic_names import CLUSTER_METADATA
 from kpy.config import BrokerConfig
 from kpy.storage.checkpoints import parse_uuid, uuid_text
 from kpy.storage.disk_files import DiskFiles
+from kpy.storage.files import Files
 from kpy.storage.log_directory import DirectoryLocked, LogDirectory
 from kpy.storage.memory_files import MemoryFiles
 
+OF_KAFKA = ("bootstrap.checkpoint", f"{CLUSTER_METADATA}-0/quorum-state")
+"""What `kafka-storage format` and a node of Apache Kafka leave, and kpy does not."""
 CLUSTER_ID, NODE_ID, DIRECTORY_ID = "cluster.id", "node.id", "directory.id"
 
 
@@ -24,6 +28,10 @@ def open_data_directory(config: BrokerConfig, new_uuid: Callable[[], UUID]) -> L
     directory = config.data_dir
 
     def check_owner(meta: Mapping[str, str]) -> None:
+        if any(files.exists(name) for name in OF_KAFKA):
+            raise DataDirectoryError(
+                f"{directory} belongs to a node of Apache Kafka, whose metadata kpy cannot take over"
+            )
         for name in (CLUSTER_ID, NODE_ID):
             if not meta.get(name):
                 raise DataDirectoryError(f"{directory}/meta.properties is damaged: it has no {name}")
@@ -31,7 +39,8 @@ def open_data_directory(config: BrokerConfig, new_uuid: Callable[[], UUID]) -> L
             raise DataDirectoryError(f"{directory} belongs to node.id {meta[NODE_ID]}, not {config.node_id}")
 
     try:
-        logs = LogDirectory.open(MemoryFiles() if directory is None else DiskFiles(directory), check_owner)
+        files: Files = MemoryFiles() if directory is None else DiskFiles(directory)
+        logs = LogDirectory.open(files, check_owner)
         try:
             _complete_meta(logs, config, new_uuid)
         except BaseException:
