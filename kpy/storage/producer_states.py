@@ -79,6 +79,13 @@ class CompletedTransaction(NamedTuple):
         return AbortedTransaction(self.producer_id, self.first_offset, self.last_offset, self.last_stable_offset)
 
 
+class LastRecord(NamedTuple):
+    """What a log has last of a producer: its last data offset if there is one, else a marker of that epoch."""
+
+    data_offset: int | None
+    epoch: int
+
+
 class ProducerState:
     """One producer. Invariant: `batches` are of `epoch`, oldest first, and at most five."""
 
@@ -127,6 +134,13 @@ class ProducerStates:
     def has_open_transaction(self, producer_id: int, epoch: int) -> bool:
         state = self.producers.get(producer_id)
         return state is not None and state.transaction_first_offset is not None and state.epoch == epoch
+
+    def last_records(self) -> dict[int, LastRecord]:
+        """What compaction has to keep, by producer id, so that their states can be found in the log again."""
+        return {
+            producer_id: LastRecord(state.batches[-1].last_offset if state.batches else None, state.epoch)
+            for producer_id, state in self.producers.items()
+        }
 
     # --- before the append
 

@@ -37,7 +37,7 @@ class TransactionIndex:
     Invariant: last offsets ascend strictly.
     """
 
-    __slots__ = ("_files", "_stored", "_unsynced", "entries", "path")
+    __slots__ = ("_files", "_stored", "_synced", "entries", "path")
 
     def __init__(self, files: Files, path: str) -> None:
         self._files = files
@@ -45,7 +45,8 @@ class TransactionIndex:
         self.entries: list[AbortedTransaction] = []
         self._stored = 0
         """So many of the entries are in the file."""
-        self._unsynced = False
+        self._synced = 0
+        """And so many of those are on the disk."""
 
     def append(self, aborted: AbortedTransaction) -> None:
         self.entries.append(aborted)
@@ -78,14 +79,13 @@ class TransactionIndex:
             previous = aborted.last_offset
             entries.append(aborted)
         self.entries = entries
-        self._stored = len(entries)
+        self._stored = self._synced = len(entries)
 
     def reset(self) -> None:
         """Forget all entries, in the file too."""
         self._files.remove(self.path)
         self.entries.clear()
-        self._stored = 0
-        self._unsynced = False
+        self._stored = self._synced = 0
 
     def write(self) -> None:
         """Have all entries in the file. After an OSError the next call tries again."""
@@ -94,21 +94,25 @@ class TransactionIndex:
         file = self._files.open(self.path)
         try:
             if file.size < self._stored * ENTRY_BYTES:  # somebody else was here
-                self._stored = 0
+                self._stored = self._synced = 0
             file.truncate(self._stored * ENTRY_BYTES)  # what a call left that failed
             file.append(b"".join(_ENTRY.pack(_VERSION, *aborted) for aborted in self.entries[self._stored :]))
         finally:
             file.close()
         self._stored = len(self.entries)
-        self._unsynced = True
+
+    def unsynced(self) -> int | None:
+        """How many entries are in the file now, if some may not be on the disk yet."""
+        self.write()
+        return self._stored if self._synced < self._stored else None
 
     def flush(self) -> None:
         """All entries are on the disk when this returns."""
-        self.write()
-        if self._unsynced:
-            file = self._files.open(self.path)
-            try:
-                file.sync()
-            finally:
-                file.close()
-            self._unsynced = False
+        entries = self.unsynced()
+        if entries is not None:
+            self._files.sync(self.path)
+            self.synced(entries)
+
+    def synced(self, entries: int) -> None:
+        """So many are on the disk."""
+        self._synced = max(self._synced, min(entries, self._stored))

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 import trio
 
+from kpy.config import BrokerConfig
+from kpy.server import machine
 from kpy.server.broker import Broker, ShutdownError, StartupError
+from kpy.server.data_directory import memory_max_bytes, open_files_max
 from tests.server.client import PATIENCE_SECONDS, make_broker, running
 from tests.server.failing_files import Disk, refuse_writing
 
@@ -146,3 +149,33 @@ async def test_a_stop_that_cannot_write_says_so_and_is_not_clean(tmp_path: Path,
         client = await serving.connect()
         assert (await client.produce("t", "more")).base_offset == 1
         assert (await client.produce("t", "more", partition=1)).base_offset == 1
+
+
+def test_how_much_memory_data_may_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of what there is, in a container of what it may have, or what it was told."""
+    assert memory_max_bytes(BrokerConfig({}), 1000) == 500
+    assert memory_max_bytes(BrokerConfig({"kpy.memory.max.bytes": "2000000"}), 1000) == 2_000_000
+    limit, none = tmp_path / "limit", tmp_path / "none"
+    monkeypatch.setattr(machine, "CGROUP_LIMITS", (str(none), str(limit)))
+    of_the_machine = machine.memory_bytes()
+    assert of_the_machine > 1 << 20
+    none.write_text("max\n")
+    limit.write_text("1048576\n")
+    assert machine.memory_bytes() == 1 << 20
+    limit.write_text(f"{1 << 62}\n")
+    assert machine.memory_bytes() == of_the_machine
+
+
+@pytest.mark.parametrize(
+    ("settings", "descriptors", "expected"),
+    [
+        ({}, 1024, 256),
+        ({}, 20_000, 5000),
+        ({}, 1 << 40, 8192),
+        ({}, 20, 16),
+        ({"kpy.open.files.max": "100"}, 20_000, 100),
+    ],
+)
+def test_how_many_files_stay_open(settings: dict[str, str], descriptors: int, expected: int) -> None:
+    """A share of what the process may open, within reason, or what it was told."""
+    assert open_files_max(BrokerConfig(settings), descriptors) == expected

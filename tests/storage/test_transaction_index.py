@@ -63,10 +63,10 @@ def test_format(index: TransactionIndex, files: Files) -> None:
 
 def test_no_file_without_entries(index: TransactionIndex, files: Files) -> None:
     """There is a file from the first entry on, and none when they are forgotten."""
-    index.flush()
+    index.write()
     assert index_files(files) == []
     index.append(FIRST)
-    index.flush()
+    index.write()
     assert index_files(files) != []
     index.reset()
     assert (index_files(files), index.entries) == ([], [])
@@ -87,17 +87,17 @@ def test_writing_again(index: TransactionIndex, files: Files, monkeypatch: pytes
         patch.setattr(type(file), "append", full)
         with pytest.raises(OSError, match="No space left"):
             index.write()
-    index.flush()
+    index.write()
     assert stored(files) == [FIRST, SECOND]
 
 
 def test_a_file_that_was_taken_away(index: TransactionIndex, files: Files) -> None:
     """If the file is not there any more, all entries are written again and not only the new ones."""
     index.append(FIRST)
-    index.flush()
+    index.write()
     files.remove(PATH)
     index.append(SECOND)
-    index.flush()
+    index.write()
     assert stored(files) == [FIRST, SECOND]
 
 
@@ -258,3 +258,18 @@ def test_any_life(data: st.DataObject) -> None:
             entry for entry in aborted if entry[2] >= start and entry[1] < bound
         ]
         assert log.last_stable_offset == min(begun.values(), default=log.end_offset)
+
+
+def test_what_has_to_be_synced(files: Files) -> None:
+    """Entries count as not on the disk until somebody says so, and those that came meanwhile still do then."""
+    files.make_directory("topic-0")
+    index = TransactionIndex(files, "topic-0/0.txnindex")
+    assert index.unsynced() is None
+    index.append(AbortedTransaction(5, 0, 1, 2))
+    assert index.unsynced() == 1
+    index.append(AbortedTransaction(5, 2, 3, 4))
+    index.write()
+    index.synced(1)
+    assert index.unsynced() == 2
+    index.synced(2)
+    assert index.unsynced() is None
