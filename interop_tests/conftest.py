@@ -23,7 +23,7 @@ from interop_tests.kafka_python_clients import Clients
 from interop_tests.oracle.libraries import ToolchainMissing
 from interop_tests.oracle.node import KafkaNode
 
-RESTARTING_FIXTURES = {"restartable_broker", "before", "left_files"}
+RESTARTING_FIXTURES = {"restartable_broker", "before", "left_files", "exchange"}
 DIRECTORY_FIXTURES = {"cleaning_broker"}
 """Those of brokers that are started for a module, with settings of its own, and whose directory is looked into."""
 REQUIRE_ALL = os.environ.get("KPY_REQUIRE_ALL") == "1"

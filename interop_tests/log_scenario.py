@@ -17,6 +17,8 @@ from kafka import OffsetAndMetadata, TopicPartition
 from interop_tests.brokers import Broker
 from interop_tests.eventually import PATIENCE_S, eventually
 from interop_tests.kafka_python_clients import Clients
+from interop_tests.wire import append
+from interop_tests.wire import batch as encode_batch
 from kpy.protocol.records import (
     TRANSACTIONAL,
     ControlType,
@@ -35,6 +37,9 @@ SEGMENT_BYTES: Final = 2000
 INTERVAL_BYTES: Final = 300
 SMALL: Final = {"internal_segment_bytes": SEGMENT_BYTES, "index_interval_bytes": INTERVAL_BYTES, "retention_ms": -1}
 BATCHES: Final = 12
+PRODUCER_ID: Final = 4000
+LAST_SEQUENCE: Final = 6
+DELETED_BEFORE: Final = 7
 
 Headers = tuple[tuple[str, bytes | None], ...]
 Partition = tuple[str, int]
@@ -62,15 +67,32 @@ class Scenario:
     codecs: str = ""
     appended: str = ""
     transactional: str = ""
+    sequenced: str = ""
+    """Written batch by batch by PRODUCER_ID, with the sequence numbers 0 to LAST_SEQUENCE."""
+    compacted: str = ""
+    """Only where a broker compacts: then `logs` has what is left after that."""
+    starts: dict[Partition, int] = field(default_factory=dict)
+    """Where a log starts of which records were deleted."""
     group: str = ""
     committed: dict[Partition, int] = field(default_factory=dict)
 
     def committed_records(self, partition: Partition) -> list[Written]:
         """What somebody sees who reads committed records."""
-        written = self.logs[partition]
+        readable = self.readable_records(partition)
         if partition[0] != self.transactional:
-            return written
-        return [w for w in written if w.offset < self.first_undecided and w.offset not in self.aborted]
+            return readable
+        return [w for w in readable if w.offset < self.first_undecided and w.offset not in self.aborted]
+
+    def readable_records(self, partition: Partition) -> list[Written]:
+        """What somebody sees who reads everything that was not deleted."""
+        start = self.starts.get(partition, 0)
+        return [record for record in self.logs[partition] if record.offset >= start]
+
+    @property
+    def topics(self) -> dict[str, int]:
+        """Each topic, and how many partitions it has."""
+        one = (self.appended, self.transactional, self.sequenced, self.compacted)
+        return {self.codecs: len(CODECS), **{topic: 1 for topic in one if topic}}
 
 
 def some_records(batch: int) -> list[tuple[bytes | None, bytes | None, Headers]]:
@@ -93,13 +115,35 @@ def fill(broker: Broker, unique: Callable[[str], str]) -> Scenario:
         scenario.codecs = clients.topic(len(CODECS), name="codecs", **SMALL)
         scenario.appended = clients.topic(1, name="appended", message_timestamp_type="LogAppendTime", **SMALL)
         scenario.transactional = clients.topic(1, name="transactional", **SMALL)
-        for partition, codec in enumerate(CODECS):
-            _write(scenario, new_producer(broker, codec), (scenario.codecs, partition))
-        for codec in ("none", "gzip"):
-            _write(scenario, new_producer(broker, codec), (scenario.appended, 0))
+        targets = [(codec, (scenario.codecs, partition)) for partition, codec in enumerate(CODECS)]
+        targets += [(codec, (scenario.appended, 0)) for codec in ("none", "gzip")]
+        producers = [new_producer(broker, codec) for codec, _ in targets]  # each takes half a second for its id
+        for producer, (_, partition) in zip(producers, targets, strict=True):
+            _write(scenario, producer, partition)
         write_one(scenario, broker, (scenario.transactional, 0))
+        _append_sequences(scenario, broker, clients)
         _commit(scenario, clients)
+        scenario.starts[scenario.codecs, 1] = DELETED_BEFORE
+        clients.admin.delete_records({TopicPartition(scenario.codecs, 1): DELETED_BEFORE})
     return scenario
+
+
+def _append_sequences(scenario: Scenario, broker: Broker, clients: Clients) -> None:
+    scenario.sequenced = clients.topic(1, name="sequenced", **SMALL)
+    written = scenario.logs.setdefault((scenario.sequenced, 0), [])
+    now_ms = int(time.time() * 1000)
+    for sequence in range(LAST_SEQUENCE + 1):
+        error, offset = append(broker, scenario.sequenced, sequenced_batch(sequence, now_ms + sequence))
+        assert (error, offset) == (0, sequence)
+        written.append(Written(offset, now_ms + sequence, None, b"%d" % sequence, ()))
+
+
+def sequenced_batch(sequence: int, timestamp_ms: int) -> bytes:
+    """One record of PRODUCER_ID with that sequence number."""
+    value = b"%d" % sequence
+    return encode_batch(
+        [value], producer_id=PRODUCER_ID, producer_epoch=0, sequence=sequence, timestamp_ms=timestamp_ms
+    )
 
 
 def new_producer(broker: Broker, codec: str = "none", transactional_id: str | None = None) -> Producer:
@@ -109,7 +153,7 @@ def new_producer(broker: Broker, codec: str = "none", transactional_id: str | No
         "enable.idempotence": True,
         "linger.ms": 5000,
         "compression.codec": codec,
-        "log_level": 3,
+        "log_level": 0,
     }
     if transactional_id is not None:
         settings["transactional.id"] = transactional_id
@@ -261,10 +305,11 @@ def read(broker: Broker, partition: Partition, *, committed: bool = False, offse
         "group.id": "none",
         "enable.auto.commit": False,
         "enable.partition.eof": True,
+        "fetch.wait.max.ms": 20,
         "isolation.level": "read_committed" if committed else "read_uncommitted",
         "auto.offset.reset": "error",
         "check.crcs": True,
-        "log_level": 3,
+        "log_level": 0,
     }
     consumer = Consumer(settings)
     try:

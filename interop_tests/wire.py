@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from kafka.protocol.consumer import FetchRequest
 from kafka.protocol.parser import KafkaProtocol
+from kafka.protocol.producer import ProduceRequest
 from kafka.record.default_records import DefaultRecordBatch
 from kafka.record.memory_records import MemoryRecords, MemoryRecordsBuilder
 
@@ -88,6 +89,19 @@ def batch(
         builder.append(timestamp_ms, None, value, [])
     builder.close()
     return bytes(builder.buffer())
+
+
+def append(broker: Broker, topic: str, records: bytes, *, partition: int = 0) -> tuple[int, int]:
+    """Produce that one batch with acks=all; error code and base offset of the answer."""
+    Topic = ProduceRequest.TopicProduceData  # noqa: N806
+    part = Topic.PartitionProduceData(index=partition, records=records)
+    request = ProduceRequest(
+        transactional_id=None, acks=-1, timeout_ms=5000, topic_data=[Topic(name=topic, partition_data=[part])]
+    )
+    with Wire(broker) as wire:
+        [answer] = wire.ask(request, 9).responses
+    [result] = answer.partition_responses
+    return result.error_code, result.base_offset
 
 
 def stored_batches(broker: Broker, topic: str, partition: int = 0) -> list[DefaultRecordBatch]:

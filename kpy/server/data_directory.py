@@ -16,6 +16,8 @@ from kpy.storage.files import Files
 from kpy.storage.log_directory import DirectoryLocked, LogDirectory
 from kpy.storage.memory_files import MemoryFiles
 
+OF_KAFKA = ("bootstrap.checkpoint", f"{CLUSTER_METADATA}-0/quorum-state")
+"""What `kafka-storage format` and a node of Apache Kafka leave, and kpy does not."""
 METADATA_DIRECTORY = f"{CLUSTER_METADATA}-0"
 MEMORY_SHARE = 2
 OPEN_FILES_SHARE = 4
@@ -32,6 +34,10 @@ def open_data_directory(config: BrokerConfig, new_uuid: Callable[[], UUID]) -> L
     directory = config.data_dir
 
     def check_owner(meta: Mapping[str, str]) -> None:
+        if any(files.exists(name) for name in OF_KAFKA):
+            raise DataDirectoryError(
+                f"{directory} belongs to a node of Apache Kafka, whose metadata kpy cannot take over"
+            )
         for name in (CLUSTER_ID, NODE_ID):
             if not meta.get(name):
                 raise DataDirectoryError(f"{directory}/meta.properties is damaged: it has no {name}")
@@ -39,7 +45,8 @@ def open_data_directory(config: BrokerConfig, new_uuid: Callable[[], UUID]) -> L
             raise DataDirectoryError(f"{directory} belongs to node.id {meta[NODE_ID]}, not {config.node_id}")
 
     try:
-        logs = LogDirectory.open(_files(config), check_owner)
+        files = _files(config)
+        logs = LogDirectory.open(files, check_owner)
         try:
             _complete_meta(logs, config, new_uuid)
         except BaseException:

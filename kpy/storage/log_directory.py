@@ -148,7 +148,8 @@ class LogDirectory:
         files = self._files
         files.make_directory(name)
         metadata = {"version": "0", "topic_id": checkpoints.uuid_text(topic_id)}
-        files.replace(f"{name}/{METADATA_NAME}", checkpoints.encode_properties(metadata, ": "), sync=False)
+        text = checkpoints.encode_properties(metadata, ": ").rstrip()  # Kafka's has no line end
+        files.replace(f"{name}/{METADATA_NAME}", text, sync=False)
         return PartitionLog(
             files,
             name,

@@ -25,7 +25,7 @@ def test_create_and_get(files: Files) -> None:
     directory = LogDirectory.open(files)
     assert directory.get("my-topic.x", 3) is None
     append(directory.create("my-topic.x", 3, FIRST), "a")
-    assert files.read("my-topic.x-3/partition.metadata") == b"version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAQ\n"
+    assert files.read("my-topic.x-3/partition.metadata") == b"version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAQ"
     directory.close()
     again = LogDirectory.open(files)
     log = again.get("my-topic.x", 3)
