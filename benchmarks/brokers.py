@@ -55,6 +55,8 @@ class RunningBroker:
     port: int
     pid: int
     start_s: float
+    directory: Path
+    """Where its files are, somewhere below."""
 
     @property
     def bootstrap(self) -> str:
@@ -110,7 +112,7 @@ def running(candidate: Candidate) -> Iterator[RunningBroker]:
             process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
         try:
             _await_answer(process, port, started + START_TIMEOUT_S)
-            yield RunningBroker(candidate.name, port, process.pid, time.perf_counter() - started)
+            yield RunningBroker(candidate.name, port, process.pid, time.perf_counter() - started, scratch)
             _check_alive(process)
         except Exception as error:
             tail = (scratch / "output").read_bytes()[-OUTPUT_TAIL_BYTES:].decode(errors="replace")

@@ -29,6 +29,8 @@ class Scale:
     pipelined_requests: int
     paced_s: float
     groups: int
+    cold_bytes: int
+    storm_s: float
 
 
 FULL = Scale(
@@ -40,6 +42,8 @@ FULL = Scale(
     pipelined_requests=200_000,
     paced_s=10.0,
     groups=5,
+    cold_bytes=1_000_000_000,
+    storm_s=5.0,
 )
 QUICK = Scale(
     rounds=1,
@@ -50,6 +54,8 @@ QUICK = Scale(
     pipelined_requests=2_000,
     paced_s=0.5,
     groups=1,
+    cold_bytes=4_000_000,
+    storm_s=0.3,
 )
 
 

@@ -12,7 +12,7 @@ from crc32c import crc32c
 
 CLIENT_ID = b"benchmark"
 TIMEOUT_S = 30.0
-PRODUCE, HEARTBEAT, API_VERSIONS = 0, 12, 18
+PRODUCE, FETCH, HEARTBEAT, API_VERSIONS = 0, 1, 12, 18
 
 
 class Connection:
@@ -42,6 +42,26 @@ class Connection:
 
     def send(self, frames: bytes) -> None:
         self._socket.sendall(frames)
+
+    def fetch(self, topic: str, partition: int, offset: int, max_bytes: int) -> int:
+        """Fetch from a partition and forget the records; how many bytes they were."""
+        self._socket.sendall(fetch(topic, partition, offset, max_bytes))
+        head = self._receive(4 + fetched_head_bytes(topic))
+        (frame_bytes,) = struct.unpack_from(">i", head)
+        error, records_bytes = fetched(head[4:], topic)
+        if error:
+            raise RuntimeError(f"the broker answered the fetch with error {error}")
+        self.receive_exactly(4 + frame_bytes - len(head))
+        return records_bytes
+
+    def _receive(self, size_bytes: int) -> bytes:
+        received = b""
+        while len(received) < size_bytes:
+            more = self._socket.recv(size_bytes - len(received))
+            if not more:
+                raise ConnectionResetError("the broker closed the connection instead of answering")
+            received += more
+        return received
 
     def receive_exactly(self, size_bytes: int) -> None:
         """Take that many bytes of replies and forget them."""
@@ -73,6 +93,30 @@ def produce_error(reply: bytes, topic: str) -> int:
     """The error code in the reply to `produce`."""
     position = 4 + 1 + 1 + 1 + len(topic) + 1 + 4
     return int(struct.unpack_from(">h", reply, position)[0])
+
+
+def fetch(topic: str, partition: int, offset: int, max_bytes: int) -> bytes:
+    """Fetch v7 of one partition, without a session."""
+    limits = struct.pack(">iiiibii", -1, 500, 1, max_bytes, 0, 0, -1)
+    asked = struct.pack(">iiqqi", 1, partition, offset, -1, max_bytes)
+    return _frame(FETCH, 7, limits + struct.pack(">i", 1) + _string(topic) + asked + struct.pack(">i", 0))
+
+
+_FETCHED_BEFORE_TOPIC = struct.Struct(">iihii")
+_FETCHED_BEHIND_TOPIC = struct.Struct(">iihqqqii")
+
+
+def fetched_head_bytes(topic: str) -> int:
+    """How much of the reply to `fetch` comes before the records, where there are no transactions."""
+    return _FETCHED_BEFORE_TOPIC.size + 2 + len(topic) + _FETCHED_BEHIND_TOPIC.size
+
+
+def fetched(head: bytes, topic: str) -> tuple[int, int]:
+    """The error code, and how many bytes of records follow."""
+    _, _, error, _, _ = _FETCHED_BEFORE_TOPIC.unpack_from(head)
+    position = _FETCHED_BEFORE_TOPIC.size + 2 + len(topic)
+    _, _, partition_error, _, _, _, _, records_bytes = _FETCHED_BEHIND_TOPIC.unpack_from(head, position)
+    return error or partition_error, records_bytes
 
 
 def batch(values: Sequence[bytes], timestamp_ms: int) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from benchmarks.brokers import RunningBroker
 from benchmarks.metrics import Measurements, Scale
+from benchmarks.workloads.bystander import bystander
 from benchmarks.workloads.end_to_end import end_to_end
 from benchmarks.workloads.groups import new_groups
 from benchmarks.workloads.requests import smallest_requests, synchronous_produce
@@ -23,4 +24,5 @@ WORKLOADS: tuple[Workload, ...] = (
     end_to_end,
     new_groups,
     smallest_requests,
+    bystander,
 )

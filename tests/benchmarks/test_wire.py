@@ -2,6 +2,7 @@
 
 from benchmarks import wire
 from kpy.protocol.messages.api_versions import ApiVersionsRequest
+from kpy.protocol.messages.fetch import FetchableTopicResponse, FetchRequest, FetchResponse, PartitionData
 from kpy.protocol.messages.headers import RequestHeader
 from kpy.protocol.messages.heartbeat import HeartbeatRequest
 from kpy.protocol.messages.produce import (
@@ -49,3 +50,19 @@ def test_produce_error() -> None:
     partition = PartitionProduceResponse(index=0, error_code=42, base_offset=-1)
     response = ProduceResponse(responses=[TopicProduceResponse(name="topic", partition_responses=[partition])])
     assert wire.produce_error(b"\0\0\0\1\0" + response.encode(9), "topic") == 42
+
+
+def test_fetch() -> None:
+    """A broker reads the request, and its answer is understood."""
+    request = read(FetchRequest, 7, wire.fetch("t", 3, 42, 1000))
+    assert isinstance(request, FetchRequest)
+    asked = request.topics[0].partitions[0]
+    assert (request.topics[0].topic, asked.partition, asked.fetch_offset, request.max_bytes) == ("t", 3, 42, 1000)
+    data = PartitionData(
+        partition_index=3, error_code=0, high_watermark=50, aborted_transactions=None, records=b"0123456789"
+    )
+    answer = FetchResponse(responses=[FetchableTopicResponse(topic="t", partitions=[data])])
+    reply = b"\0\0\0\1" + answer.encode(7)
+    head = reply[: wire.fetched_head_bytes("t")]
+    assert wire.fetched(head, "t") == (0, 10)
+    assert reply[len(head) :] == b"0123456789"
