@@ -29,7 +29,8 @@ class Scale:
     pipelined_requests: int
     paced_s: float
     groups: int
-    cold_bytes: int
+    catch_up_bytes: int
+    partitions: int
     storm_s: float
 
 
@@ -42,7 +43,8 @@ FULL = Scale(
     pipelined_requests=200_000,
     paced_s=10.0,
     groups=5,
-    cold_bytes=1_000_000_000,
+    catch_up_bytes=2_000_000_000,
+    partitions=10_000,
     storm_s=5.0,
 )
 QUICK = Scale(
@@ -54,7 +56,8 @@ QUICK = Scale(
     pipelined_requests=2_000,
     paced_s=0.5,
     groups=1,
-    cold_bytes=4_000_000,
+    catch_up_bytes=8_000_000,
+    partitions=50,
     storm_s=0.3,
 )
 

@@ -13,6 +13,7 @@ from crc32c import crc32c
 CLIENT_ID = b"benchmark"
 TIMEOUT_S = 30.0
 PRODUCE, FETCH, HEARTBEAT, API_VERSIONS = 0, 1, 12, 18
+REPLY_BYTES_MAX = 1 << 26
 
 
 class Connection:
@@ -43,25 +44,22 @@ class Connection:
     def send(self, frames: bytes) -> None:
         self._socket.sendall(frames)
 
-    def fetch(self, topic: str, partition: int, offset: int, max_bytes: int) -> int:
-        """Fetch from a partition and forget the records; how many bytes they were."""
-        self._socket.sendall(fetch(topic, partition, offset, max_bytes))
-        head = self._receive(4 + fetched_head_bytes(topic))
-        (frame_bytes,) = struct.unpack_from(">i", head)
-        error, records_bytes = fetched(head[4:], topic)
-        if error:
-            raise RuntimeError(f"the broker answered the fetch with error {error}")
-        self.receive_exactly(4 + frame_bytes - len(head))
-        return records_bytes
+    def receive(self) -> memoryview:
+        """One reply, correlation id and body, in a buffer that the next one will be in."""
+        if len(self._buffer) < REPLY_BYTES_MAX:
+            self._buffer = bytearray(REPLY_BYTES_MAX)
+        size_bytes = int.from_bytes(self._fill(4), "big")
+        return self._fill(size_bytes)
 
-    def _receive(self, size_bytes: int) -> bytes:
-        received = b""
-        while len(received) < size_bytes:
-            more = self._socket.recv(size_bytes - len(received))
-            if not more:
-                raise ConnectionResetError("the broker closed the connection instead of answering")
-            received += more
-        return received
+    def _fill(self, size_bytes: int) -> memoryview:
+        wanted = memoryview(self._buffer)[:size_bytes]
+        received = 0
+        while received < size_bytes:
+            count = self._socket.recv_into(wanted[received:])
+            if count == 0:
+                raise ConnectionResetError(f"the broker closed the connection {size_bytes - received} bytes early")
+            received += count
+        return wanted
 
     def receive_exactly(self, size_bytes: int) -> None:
         """Take that many bytes of replies and forget them."""
@@ -96,27 +94,29 @@ def produce_error(reply: bytes, topic: str) -> int:
 
 
 def fetch(topic: str, partition: int, offset: int, max_bytes: int) -> bytes:
-    """Fetch v7 of one partition, without a session."""
-    limits = struct.pack(">iiiibii", -1, 500, 1, max_bytes, 0, 0, -1)
-    asked = struct.pack(">iiqqi", 1, partition, offset, -1, max_bytes)
-    return _frame(FETCH, 7, limits + struct.pack(">i", 1) + _string(topic) + asked + struct.pack(">i", 0))
+    """Fetch v4 of one partition, which waits for nothing."""
+    body = struct.pack(">iiiibi", -1, 0, 0, max_bytes, 0, 1) + _string(topic)
+    return _frame(FETCH, 4, body + struct.pack(">iiqi", 1, partition, offset, max_bytes))
 
 
-_FETCHED_BEFORE_TOPIC = struct.Struct(">iihii")
-_FETCHED_BEHIND_TOPIC = struct.Struct(">iihqqqii")
+def fetched(reply: memoryview, topic: str) -> tuple[int, memoryview]:
+    """The error code and the record batches in the reply to `fetch`."""
+    error, aborted = struct.unpack_from(">h16xi", reply, 4 + 4 + 4 + 2 + len(topic) + 4 + 4)
+    position = 4 + 4 + 4 + 2 + len(topic) + 4 + 4 + 2 + 16 + 4 + 16 * max(aborted, 0)
+    (size_bytes,) = struct.unpack_from(">i", reply, position)
+    return error, reply[position + 4 : position + 4 + max(size_bytes, 0)]
 
 
-def fetched_head_bytes(topic: str) -> int:
-    """How much of the reply to `fetch` comes before the records, where there are no transactions."""
-    return _FETCHED_BEFORE_TOPIC.size + 2 + len(topic) + _FETCHED_BEHIND_TOPIC.size
-
-
-def fetched(head: bytes, topic: str) -> tuple[int, int]:
-    """The error code, and how many bytes of records follow."""
-    _, _, error, _, _ = _FETCHED_BEFORE_TOPIC.unpack_from(head)
-    position = _FETCHED_BEFORE_TOPIC.size + 2 + len(topic)
-    _, _, partition_error, _, _, _, _, records_bytes = _FETCHED_BEHIND_TOPIC.unpack_from(head, position)
-    return error or partition_error, records_bytes
+def next_offset(records: memoryview) -> int:
+    """The offset after the last whole batch."""
+    position, offset = 0, -1
+    while position + 61 <= len(records):
+        base_offset, length, last_offset_delta = struct.unpack_from(">qi11xi", records, position)
+        if position + 12 + length > len(records):
+            break
+        offset = base_offset + last_offset_delta + 1
+        position += 12 + length
+    return offset
 
 
 def batch(values: Sequence[bytes], timestamp_ms: int) -> bytes:

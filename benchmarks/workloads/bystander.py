@@ -15,8 +15,8 @@ from benchmarks import wire
 from benchmarks.brokers import RunningBroker
 from benchmarks.metrics import Measurements, Metric, Scale, percentile
 from benchmarks.workloads import clients
+from benchmarks.workloads.log import NOT_LEADER, drop_from_page_cache, produce, read
 
-CATCH_UP = Metric("cold catch-up by one client", "MB/s", higher_is_better=True)
 CATCH_UP_P50 = Metric("Heartbeat of another client during a cold catch-up, p50", "us")
 CATCH_UP_P99 = Metric("Heartbeat of another client during a cold catch-up, p99", "us")
 STORM = Metric("records forced to disk one by one, by four clients", "records/s", higher_is_better=True)
@@ -24,63 +24,27 @@ STORM_P50 = Metric("Heartbeat of another client meanwhile, p50", "us")
 STORM_P99 = Metric("Heartbeat of another client meanwhile, p99", "us")
 
 RECORD_BYTES = 1_000
-RECORDS_PER_BATCH = 900
-FETCH_BYTES = 8 << 20
+RECORDS_A_BATCH = 1_000
 CATCH_UPS = 3
 WRITERS = 4
 PAUSE_S = 0.001
-NOT_LEADER = 6
 
 
 def bystander(broker: RunningBroker, scale: Scale) -> Measurements:
-    """Both, one after the other."""
-    return _during_catch_up(broker, scale) | _during_storm(broker, scale)
+    """Both, one after the other; in memory nothing is cold, and nothing is forced to a disk."""
+    return _during_catch_up(broker, scale) | _during_storm(broker, scale) if broker.keeps_files() else {}
 
 
 def _during_catch_up(broker: RunningBroker, scale: Scale) -> Measurements:
     topic = "cold"
     clients.create_topic(broker, topic, partitions=1)
-    batch = wire.batch([os.urandom(RECORD_BYTES)] * RECORDS_PER_BATCH, time.time_ns() // 1_000_000)
-    batches = scale.cold_bytes // len(batch)
-    with wire.Connection(broker.port) as connection:
-        frame = wire.produce(topic, 0, batch)
-        for _ in range(batches):
-            _produce(connection, frame, topic)
+    produce(broker, topic, 1, scale.catch_up_bytes // CATCH_UPS, RECORDS_A_BATCH)
     taken_us: list[float] = []
-    elapsed_s = 0.0
     for _ in range(CATCH_UPS):
-        _forget(broker, topic)
-        started = time.perf_counter()
+        drop_from_page_cache(broker)
         with _beating(broker, taken_us):
-            _read(broker, topic, len(batch), batches)
-        elapsed_s += time.perf_counter() - started
-    return {
-        CATCH_UP: CATCH_UPS * batches * len(batch) / elapsed_s / 1e6,
-        CATCH_UP_P50: percentile(taken_us, 50),
-        CATCH_UP_P99: percentile(taken_us, 99),
-    }
-
-
-def _forget(broker: RunningBroker, topic: str) -> None:
-    """Have the kernel drop the topic's files from its page cache; written they have to be for that."""
-    for path in broker.directory.rglob(f"{topic}-0/*.log"):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        finally:
-            os.close(descriptor)
-
-
-def _read(broker: RunningBroker, topic: str, batch_bytes: int, batches: int) -> None:
-    """Fetch all batches, which are of one size, and throw them away."""
-    offset = 0
-    with wire.Connection(broker.port) as connection:
-        while offset < batches * RECORDS_PER_BATCH:
-            records_bytes = connection.fetch(topic, 0, offset, FETCH_BYTES)
-            if records_bytes < batch_bytes:
-                raise RuntimeError(f"{records_bytes} bytes at offset {offset}")
-            offset += records_bytes // batch_bytes * RECORDS_PER_BATCH
+            read(broker, topic, 1)
+    return {CATCH_UP_P50: percentile(taken_us, 50), CATCH_UP_P99: percentile(taken_us, 99)}
 
 
 def _during_storm(broker: RunningBroker, scale: Scale) -> Measurements:

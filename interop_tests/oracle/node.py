@@ -74,7 +74,7 @@ class KafkaNode(OwnBroker):
             "listeners": f"PLAINTEXT://{client},CONTROLLER://{controller}",
             "advertised.listeners": f"PLAINTEXT://{client},CONTROLLER://{controller}",
             "controller.quorum.bootstrap.servers": controller,
-            "log.dirs": str(self.scratch / "data"),
+            "log.dirs": str(self.data_directory),
         }
         text = "".join(f"{name}={value}\n" for name, value in {**addresses, **self._settings}.items())
         self._properties.write_text(text)

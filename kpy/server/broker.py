@@ -31,18 +31,28 @@ from kpy.server.connections import Connections
 from kpy.server.data_directory import DIRECTORY_ID, DataDirectoryError, open_data_directory
 from kpy.server.dispatch import Dispatcher
 from kpy.server.fetch_sessions import FetchSessions
+from kpy.server.file_removal import FileRemoval
 from kpy.server.flushing import Flusher
 from kpy.server.groups import Groups
 from kpy.server.handlers import all_handlers
 from kpy.server.handlers.create_topics import execute_create_topics
-from kpy.server.maintenance import Checkpoints, expire_producers_forever, write_checkpoints_forever
+from kpy.server.log_cleaner import LogCleaner
+from kpy.server.maintenance import Checkpoints, expire_producers_forever, open_logs, write_checkpoints_forever
 from kpy.server.memory import RequestMemory
 from kpy.server.network import ByteStream, Endpoint, accept_forever, bind, descriptor_limit
 from kpy.server.partitions import Partitions
+from kpy.server.retention import Retention
 from kpy.server.sending import Sending
 from kpy.server.services import Services
 from kpy.server.timers import Timers
-from kpy.server.workers import FLUSHING_THREADS_MAX, READING_THREADS_MAX, RunInWorker, Workers
+from kpy.server.workers import (
+    CLEANING_THREADS_MAX,
+    FLUSHING_THREADS_MAX,
+    READING_THREADS_MAX,
+    RunInWorker,
+    Workers,
+    inline,
+)
 from kpy.storage.checkpoints import parse_uuid
 from kpy.storage.log_directory import LogDirectory
 
@@ -77,6 +87,9 @@ class Broker:
         self.addresses: list[Endpoint] = []
         self.services: Services
         self._random = random_source or SystemRandom()
+        self._file_removal: FileRemoval
+        self._log_cleaner: LogCleaner
+        self._retention: Retention
         self._run_in_worker = run_in_worker
         self._stop = trio.Event()
 
@@ -128,6 +141,11 @@ class Broker:
 
     def _build(self, logs: LogDirectory, timers: Timers) -> None:
         config, clock = self.config, self.clock
+        clean_in_worker = self._run_in_worker or Workers(CLEANING_THREADS_MAX)
+        self._file_removal = FileRemoval(logs.files, clean_in_worker)
+        logs.context.random_source = self._random
+        if logs.is_durable:  # in memory there would be nothing to copy back
+            logs.context.remove_later = self._file_removal.later
         run_in_worker = self._run_in_worker or Workers(FLUSHING_THREADS_MAX)
         read_in_worker = self._run_in_worker or Workers(READING_THREADS_MAX)
         flusher = Flusher(run_in_worker, timers, is_durable=logs.is_durable)
@@ -142,6 +160,14 @@ class Broker:
         )
         checkpoints = Checkpoints(logs, run_in_worker)
         partitions = Partitions(logs, clock, flusher, checkpoints)
+        self._retention = Retention(partitions, lambda: self.services.config, clock)
+        self._log_cleaner = LogCleaner(
+            partitions,
+            checkpoints,
+            lambda: self.services.config,
+            clock,
+            clean_in_worker if logs.is_durable else inline,
+        )
         groups = Groups(
             config,
             partitions,
@@ -175,6 +201,9 @@ class Broker:
                 image.config(ResourceType.BROKER, ""), image.config(ResourceType.BROKER, str(self.config.node_id))
             )
         services.partitions.image_changed(image, changes, services.config)
+        if altered := _topics_with_other_configs(image, changes):
+            self._retention.check_soon(altered)
+            self._log_cleaner.check_soon()
         services.groups.image_changed(changes)
 
     def _register(self, listeners: list["BoundListener"]) -> bool:
@@ -215,9 +244,13 @@ class Broker:
             nursery.start_soon(timers.run)
             nursery.start_soon(connections.close_idle_forever)
             nursery.start_soon(services.groups.load_in_background)
+            nursery.start_soon(open_logs, logs)
             nursery.start_soon(services.flusher.run)
             nursery.start_soon(services.sending.watch_forever)
             nursery.start_soon(write_checkpoints_forever, services.checkpoints, config)
+            nursery.start_soon(self._file_removal.run)
+            nursery.start_soon(self._retention.run)
+            nursery.start_soon(self._log_cleaner.run)
             nursery.start_soon(expire_producers_forever, logs, lambda: services.config, self.clock)
             accepting: list[trio.CancelScope] = []
             for listener in listeners:
@@ -244,6 +277,13 @@ class Broker:
             made = uuid.UUID(int=self._random.getrandbits(128), version=4)
             if made.bytes[0] >> 2 != BASE64_DASH:
                 return made
+
+
+def _topics_with_other_configs(image: ClusterImage, changes: Changes) -> list[str]:
+    """Those that were altered; all, if the broker was, whose options are their defaults."""
+    if any(kind is ResourceType.BROKER for kind, _ in changes.configs):
+        return list(image.topics)
+    return [name for kind, name in changes.configs if kind is ResourceType.TOPIC]
 
 
 class BoundListener(NamedTuple):

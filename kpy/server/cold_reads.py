@@ -9,6 +9,8 @@ from contextlib import suppress
 from functools import partial
 
 from kpy.storage.files import FileRange, NotResident
+from kpy.storage.partition_log import LogRead, PartitionLog
+from kpy.storage.verification import Findings
 
 PREPARATIONS_MAX = 3
 """How often a fetch prepares what it reads; then it waits for the disk itself: memory may be too short to prepare."""
@@ -32,6 +34,16 @@ def cold(reason: NotResident) -> NotReady:
             reason.bring()
 
     return NotReady(prepare)
+
+
+def unverified(log: PartitionLog, read: LogRead) -> NotReady:
+    """An earlier process wrote some of it, and nobody has looked since whether it is sound."""
+
+    def learn(findings: object) -> None:
+        assert isinstance(findings, Findings)
+        log.learn(read, findings)
+
+    return NotReady(partial(log.find_damage, read), learn)
 
 
 def suspect(file_range: FileRange) -> NotReady:

@@ -5,6 +5,7 @@ all of them. A sync that fails is told to those who waited for it; see `kpy.stor
 
 flush.messages makes the request wait whose records reach the number; flush.ms makes none wait. Kafka looks for logs
 whose time has come every log.flush.scheduler.interval.ms; here each has a timer, set by the first append after a flush.
+A log that has rolled is flushed at once and nobody waits (`UnifiedLog.roll`): a start has one segment to walk at most.
 """
 
 import logging
@@ -50,6 +51,8 @@ class Flusher:
         self._errors = StorageErrors()
         self._running: dict[PartitionLog, _Sync] = {}
         self._timed: set[PartitionLog] = set()
+        self._rolled: set[PartitionLog] = set()
+        """Those with a sealed segment that is about to be flushed."""
         self._wanted: dict[PartitionLog, list[WhenFlushed]] = {}
         self._woken = trio.Event()
 
@@ -118,10 +121,27 @@ class Flusher:
             tell(failure)
 
     def appended(self, log: PartitionLog) -> None:
-        """See that the log is flushed in its time, if it has one."""
+        """See that the log is flushed in its time, if it has one, and soon if it has rolled."""
+        if not self.is_durable:
+            return
         flush_ms = log.config.flush_ms
-        if flush_ms != NEVER and self.is_durable and log not in self._timed:
+        if flush_ms != NEVER and log not in self._timed:
             self._set_timer(log, flush_ms)
+        if log not in self._rolled:
+            self._flush_sealed(log)
+
+    def _flush_sealed(self, log: PartitionLog) -> None:
+        if log.recovery_point < log.active_base_offset:
+            self._rolled.add(log)
+            self.flush_soon(log, lambda error: self._sealed_flushed(log, error))
+        else:
+            self._rolled.discard(log)
+
+    def _sealed_flushed(self, log: PartitionLog, error: KafkaError | None) -> None:
+        if error is None:
+            self._flush_sealed(log)  # it may have rolled again
+        else:
+            self._timers.set((self, log, "rolled"), FLUSH_RETRY_MS, lambda: self._flush_sealed(log))
 
     def _set_timer(self, log: PartitionLog, delay_ms: int) -> None:
         self._timed.add(log)

@@ -18,6 +18,16 @@ from kpy.storage.log_directory import CheckpointOffsets, LogDirectory
 logger = logging.getLogger(__name__)
 
 
+async def open_logs(logs: LogDirectory) -> None:
+    """Open what nobody has asked for since the start, so that it is looked after as all others are."""
+    for topic, partition in logs.unopened():
+        try:
+            logs.get(topic, partition)
+        except OSError as error:
+            logger.error("%s-%d: cannot be opened now: %s", topic, partition, error)
+        await trio.lowlevel.checkpoint()
+
+
 class Checkpoints:
     """Writes checkpoints one after the other: what was true later is written later."""
 
@@ -33,6 +43,10 @@ class Checkpoints:
     async def write_log_starts(self) -> None:
         """Have on the disk where logs start now. Raises OSError."""
         await self._write(self._logs.log_start_offsets)
+
+    async def write_cleaner_offsets(self) -> None:
+        """Have on the disk up to where logs have been compacted. Raises OSError."""
+        await self._write(self._logs.cleaner_offsets)
 
     async def _write(self, offsets: Callable[[], CheckpointOffsets]) -> None:
         async with self._turn:

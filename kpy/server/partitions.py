@@ -15,7 +15,7 @@ from kpy.config import BrokerConfig
 from kpy.protocol.crc import Buffer
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.server.clock import Clock
-from kpy.server.cold_reads import cold, suspect
+from kpy.server.cold_reads import cold, suspect, unverified
 from kpy.server.cold_reads import readable_bytes as readable_bytes_of
 from kpy.server.flushing import Flusher, WhenFlushed
 from kpy.server.log_configs import log_config
@@ -121,16 +121,23 @@ class Partition:
         readable_bytes: int | None = None,
         may_wait: bool = False,
     ) -> LogRead:
-        """Batches from the one that holds `offset`, up to what a consumer may see. Raises OFFSET_OUT_OF_RANGE.
+        """Batches from the one that holds `offset`, up to what a consumer may see.
 
-        Raises NotReady where the disk has to be waited for first, unless it `may_wait`. `readable_bytes` is what is
-        known then of how much the disk gives.
+        Raises OFFSET_OUT_OF_RANGE, and CORRUPT_MESSAGE for an offset whose record is damaged. Raises NotReady where the
+        disk has to be waited for first, unless it `may_wait`. `readable_bytes` is what is known then of how much the
+        disk gives.
         """
         up_to = self.last_stable_offset if committed_only else self.high_watermark
         if readable_bytes is not None:
             max_bytes = min(max_bytes, readable_bytes)
         try:
-            read = self._log.read(offset, max_bytes, up_to=up_to, at_least_one=at_least_one, may_wait=may_wait)
+            while True:
+                read = self._log.read(offset, max_bytes, up_to=up_to, at_least_one=at_least_one, may_wait=may_wait)
+                if not read.unchecked:
+                    break
+                if not may_wait:
+                    raise unverified(self._log, read)
+                self._log.learn(read, self._log.find_damage(read))
             for part in read.parts:
                 if part.content.has_failed:
                     readable = readable_bytes_of(part) if may_wait else readable_bytes
@@ -209,6 +216,7 @@ class Partitions:
         self._config: BrokerConfig | None = None
         self._errors = StorageErrors()
         self._open: dict[tuple[str, int], Partition] = {}
+        self._log_configs: dict[str, LogConfig] = {}
 
     @property
     def image(self) -> ClusterImage:
@@ -221,6 +229,11 @@ class Partitions:
         """Raises UNKNOWN_TOPIC_OR_PARTITION, KAFKA_STORAGE_ERROR."""
         found = self._open.get((topic, index))
         return found if found is not None else self._open_partition(topic, index)
+
+    def log(self, topic: str, index: int) -> PartitionLog | None:
+        """What is stored of a partition, None if that is nothing yet. Raises KAFKA_STORAGE_ERROR."""
+        with self._errors.answered(f"{topic}-{index}"):
+            return self.logs.get(topic, index)
 
     def topic_name(self, topic_id: UUID) -> str:
         """Raises UNKNOWN_TOPIC_ID."""
@@ -238,11 +251,40 @@ class Partitions:
             self._delete(topic)
         if first:
             self._set_strays_aside()
-        changed = {name for kind, name in changes.configs if kind is ResourceType.TOPIC}
-        all_changed = any(kind is ResourceType.BROKER for kind, _ in changes.configs)
-        for (topic_name, _), partition in self._open.items():
-            if all_changed or topic_name in changed:
-                partition.log.config = self._log_config(topic_name)
+        if changes.configs:
+            self._configure(changes)
+
+    def _configure(self, changes: Changes) -> None:
+        if any(kind is ResourceType.BROKER for kind, _ in changes.configs):
+            self._log_configs.clear()
+        for kind, name in changes.configs:
+            if kind is ResourceType.TOPIC:
+                self._log_configs.pop(name, None)
+        for (topic, _), partition in self._open.items():
+            partition.log.config = self._log_config(topic)
+
+    def tended_logs(self) -> Iterator[PartitionLog]:
+        """The logs of topics, each configured as its topic is; others may be deleted while this goes on."""
+        for (name, index), log in list(self.logs.logs().items()):
+            topic = self.image.topic(name)
+            if topic is not None and topic.topic_id == log.topic_id and self.logs.get(name, index) is log:
+                log.config = self._log_config(name)
+                yield log
+
+    def last_stable_offset(self, log: PartitionLog) -> int:
+        """Below it everything in the log is decided."""
+        partition = self._open.get((log.topic, log.partition))
+        return log.last_stable_offset if partition is None else partition.last_stable_offset
+
+    def delete_old_segments(self, log: PartitionLog, *, now_ms: int) -> int:
+        """Have some go that retention does not keep; how many. Raises OSError."""
+        partition = self._open.get((log.topic, log.partition))
+        high_watermark = log.end_offset if partition is None else partition.high_watermark
+        try:
+            return log.delete_old_segments(high_watermark=high_watermark, now_ms=now_ms)
+        finally:
+            if partition is not None:
+                partition.waiters.wake()
 
     async def checkpoint_log_starts(self) -> None:
         """Have on the disk where logs start. Raises KAFKA_STORAGE_ERROR."""
@@ -259,7 +301,7 @@ class Partitions:
         if topic is None or not 0 <= index < len(topic.partitions):
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no partition {name}-{index}")
         config = self._log_config(name)
-        log = self.logs.get(name, index)
+        log = self.log(name, index)
         if log is None or log.topic_id != topic.topic_id:
             with self._errors.answered(f"{name}-{index}"):
                 log = self.logs.create(name, index, topic.topic_id, config)
@@ -269,14 +311,19 @@ class Partitions:
         return partition
 
     def _log_config(self, topic: str) -> LogConfig:
-        if self._config is None:
-            raise AssertionError("partitions are asked for before the cluster image is loaded")
-        return log_config(self._config, self.image.config(ResourceType.TOPIC, topic))
+        found = self._log_configs.get(topic)
+        if found is None:
+            if self._config is None:
+                raise AssertionError("partitions are asked for before the cluster image is loaded")
+            found = log_config(self._config, self.image.config(ResourceType.TOPIC, topic))
+            self._log_configs[topic] = found
+        return found
 
     def _delete(self, topic: TopicImage) -> None:
+        self._log_configs.pop(topic.name, None)
         indexes = range(len(topic.partitions))
-        logs = [(index, self.logs.get(topic.name, index)) for index in indexes]
         try:
+            logs = [(index, self.logs.get(topic.name, index)) for index in indexes]
             self.logs.delete(
                 topic.name, *(index for index, log in logs if log is not None and log.topic_id == topic.topic_id)
             )
@@ -288,8 +335,10 @@ class Partitions:
                 partition.waiters.wake()
 
     def _set_strays_aside(self) -> None:
-        """Logs of topics of which the controller never heard: its own log was lost, or belongs elsewhere."""
-        for (name, index), log in list(self.logs.logs().items()):
-            topic = self.image.topic(name)
-            if name != CLUSTER_METADATA and (topic is None or topic.topic_id != log.topic_id):
+        """Logs of topics of which the controller never heard: its own log was lost, or belongs elsewhere.
+
+        One of a topic of the same name but another id is set aside when the partition is opened.
+        """
+        for name, index in [*self.logs.logs(), *self.logs.unopened()]:
+            if name != CLUSTER_METADATA and self.image.topic(name) is None:
                 self.logs.set_aside(name, index)

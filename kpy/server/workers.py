@@ -13,6 +13,8 @@ T = TypeVar("T")
 
 FLUSHING_THREADS_MAX = 8
 """How many logs are synced at once: a journal does for several what it does for one."""
+CLEANING_THREADS_MAX = 2
+"""How many calls of compaction and removals of files go on at once."""
 READING_THREADS_MAX = 4
 """How many cold ranges are read at once, so that those who flush never wait for those who read."""
 

@@ -48,13 +48,16 @@ def scan_headers(
         position += size
 
 
-def scan_batches(file: Readable, position: int = 0) -> Iterator[tuple[int, BatchHeader, Buffer]]:
-    """As `scan_headers`, with the bytes; it ends before a batch that the file does not hold whole."""
+def scan_batches(
+    file: Readable, position: int = 0, end: int | None = None
+) -> Iterator[tuple[int, BatchHeader, Buffer]]:
+    """As `scan_headers`, with the bytes; it ends before a batch that is not whole before `end`."""
+    end = file.size if end is None else end
     window: memoryview = memoryview(b"")
     window_start = position
-    for start, header in scan_headers(file, position):
+    for start, header in scan_headers(file, position, end):
         size = header.size_bytes
-        if start + size > file.size:
+        if start + size > end:
             return
         if start + size > window_start + len(window):
             window = memoryview(file.read_at(start, max(size, _BATCHES_WINDOW_BYTES)))

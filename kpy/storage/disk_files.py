@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from kpy.protocol.crc import Buffer
 from kpy.storage.descriptors import Descriptor, Descriptors
-from kpy.storage.files import AlreadyLocked, Content, FileRange, Lock, NotResident
+from kpy.storage.files import AlreadyLocked, Content, File, FileRange, Lock, NotResident
 
 OPEN_FILES_MAX: Final = 1024
 """How many files stay open where nobody says otherwise."""
@@ -196,6 +196,9 @@ class DiskFiles:
     def size(self, path: str) -> int:
         return (self._root / path).stat().st_size
 
+    def modified_ms(self, path: str) -> int:
+        return (self._root / path).stat().st_mtime_ns // 1_000_000
+
     def list(self, path: str = "") -> list[str]:
         try:
             return self.descriptors.retrying(lambda: os.listdir(self._root / path))
@@ -207,6 +210,14 @@ class DiskFiles:
 
     def rename(self, path: str, target: str) -> None:
         (self._root / path).replace(self._root / target)
+
+    def move(self, file: File, path: str, target: str) -> None:
+        self.rename(path, target)
+        assert isinstance(file, DiskFile)
+        file.path = str(self._root / target)
+
+    def set_modified_ms(self, path: str, modified_ms: int) -> None:
+        os.utime(self._root / path, ns=(modified_ms * 1_000_000, modified_ms * 1_000_000))
 
     def remove(self, path: str) -> None:
         (self._root / path).unlink(missing_ok=True)

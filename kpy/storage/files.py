@@ -127,6 +127,9 @@ class Files(Protocol):
     def size(self, path: str) -> int:
         """The size of a file that is there."""
 
+    def modified_ms(self, path: str) -> int | None:
+        """When a file that is there was last written, None if these files do not know such times."""
+
     def list(self, path: str = "") -> list[str]:
         """The names in a directory, in no order; none if it is not there."""
 
@@ -134,6 +137,12 @@ class Files(Protocol):
 
     def rename(self, path: str, target: str) -> None:
         """Rename a file or directory, replacing a file of that name."""
+
+    def move(self, file: File, path: str, target: str) -> None:
+        """Rename an open file, which goes on to be what it was."""
+
+    def set_modified_ms(self, path: str, modified_ms: int) -> None:
+        """Let `modified_ms` say that time, if these files know such times."""
 
     def remove(self, path: str) -> None:
         """Remove a file; it is no error if it is not there."""

@@ -1,7 +1,8 @@
 """Getting what a log has on to the disk: a plan made by the log's owner, carried out by a thread that may wait.
 
-What a plan syncs: the segments' files from the recovery point on, and where names are new the log's directory, the
-names in it that are not derived, and the directory above. Indexes and snapshots are derived and need no sync.
+What a plan syncs: the segments' files from the recovery point on, their aborted transactions, and where names are new
+the log's directory, the names in it that are not derived, and the directory above. The other indexes and the snapshots
+are derived, and found again whenever they are looked at and do not fit: they need no sync.
 
 When a sync fails, the kernel may have given up the pages that it could not write and call them clean: the next sync
 then succeeds and has written nothing. So after a failure the recovery point stays where it is, whoever waited is told,
@@ -17,6 +18,7 @@ from typing import Final, NamedTuple
 from kpy.protocol.crc import Buffer
 from kpy.storage.batch_scan import is_sound, scan_batches
 from kpy.storage.files import Content, Files
+from kpy.storage.transaction_index import TransactionIndex
 
 NEVER: Final = (1 << 63) - 1
 """flush.messages and flush.ms of a log that is not forced to the disk."""
@@ -60,6 +62,8 @@ class FlushPlan(NamedTuple):
     files: Files
     names: Sequence[str]
     directories: Sequence[str]
+    transactions: Sequence[tuple[TransactionIndex, int]]
+    """Those of segments, and how many there are."""
     names_version: int
     writes_again: bool
 
@@ -69,6 +73,8 @@ class FlushPlan(NamedTuple):
             if self.writes_again:
                 part.write_again()
             part.content.sync()
+        for index, _ in self.transactions:
+            self.files.sync(index.path)
         for name in self.names:
             if self.files.exists(name):
                 self.files.sync(name)

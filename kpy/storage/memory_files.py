@@ -13,7 +13,7 @@ from sys import maxsize
 from typing import Final
 
 from kpy.protocol.crc import Buffer
-from kpy.storage.files import AlreadyLocked, FileRange, Lock
+from kpy.storage.files import AlreadyLocked, File, FileRange, Lock
 
 _BLOCK_BYTES_MAX: Final = 1024 * 1024
 _FILE_BYTES: Final = 1024
@@ -267,6 +267,9 @@ class MemoryFiles:
             raise FileNotFoundError(path)
         return file.size
 
+    def modified_ms(self, path: str) -> None:
+        return None
+
     def list(self, path: str = "") -> list[str]:
         files = list(self._directories.get(path, ()))
         return files if path else files + [directory for directory in self._directories if directory]
@@ -284,6 +287,12 @@ class MemoryFiles:
             raise FileNotFoundError(path)
         directory, _, name = target.rpartition("/")
         self._put(self._directory(directory), name, file)
+
+    def move(self, file: File, path: str, target: str) -> None:
+        self.rename(path, target)
+
+    def set_modified_ms(self, path: str, modified_ms: int) -> None:
+        pass
 
     def remove(self, path: str) -> None:
         directory, _, name = path.rpartition("/")

@@ -2,7 +2,13 @@
 
 from benchmarks import wire
 from kpy.protocol.messages.api_versions import ApiVersionsRequest
-from kpy.protocol.messages.fetch import FetchableTopicResponse, FetchRequest, FetchResponse, PartitionData
+from kpy.protocol.messages.fetch import (
+    AbortedTransaction,
+    FetchableTopicResponse,
+    FetchRequest,
+    FetchResponse,
+    PartitionData,
+)
 from kpy.protocol.messages.headers import RequestHeader
 from kpy.protocol.messages.heartbeat import HeartbeatRequest
 from kpy.protocol.messages.produce import (
@@ -45,24 +51,29 @@ def test_produce() -> None:
     assert [record.value for record in batch] == values
 
 
+def test_fetch() -> None:
+    """A Fetch request asks for one partition; in the reply are its error, its batches, and where to go on."""
+    request = read(FetchRequest, 4, wire.fetch("topic", 3, 77, 1 << 20))
+    assert isinstance(request, FetchRequest)
+    (topic,) = request.topics
+    (partition,) = topic.partitions
+    assert (topic.topic, partition.partition, partition.fetch_offset) == ("topic", 3, 77)
+    assert (partition.partition_max_bytes, request.max_bytes) == (1 << 20, 1 << 20)
+    batches = bytearray(wire.batch([b"a", b"b"], 1) + wire.batch([b"c"], 1))
+    batches[len(wire.batch([b"a", b"b"], 1)) + 7] = 2
+    for aborted in (None, [AbortedTransaction(producer_id=1, first_offset=2)]):
+        data = PartitionData(
+            partition_index=3, error_code=42, high_watermark=1, aborted_transactions=aborted, records=bytes(batches)
+        )
+        answer = FetchResponse(responses=[FetchableTopicResponse(topic="topic", partitions=[data])])
+        error, records = wire.fetched(memoryview(b"\0\0\0\1" + answer.encode(4)), "topic")
+        assert (error, bytes(records)) == (42, batches)
+        assert wire.next_offset(records) == 3
+        assert wire.next_offset(records[:-1]) == 2
+
+
 def test_produce_error() -> None:
     """The error code is found in the reply."""
     partition = PartitionProduceResponse(index=0, error_code=42, base_offset=-1)
     response = ProduceResponse(responses=[TopicProduceResponse(name="topic", partition_responses=[partition])])
     assert wire.produce_error(b"\0\0\0\1\0" + response.encode(9), "topic") == 42
-
-
-def test_fetch() -> None:
-    """A broker reads the request, and its answer is understood."""
-    request = read(FetchRequest, 7, wire.fetch("t", 3, 42, 1000))
-    assert isinstance(request, FetchRequest)
-    asked = request.topics[0].partitions[0]
-    assert (request.topics[0].topic, asked.partition, asked.fetch_offset, request.max_bytes) == ("t", 3, 42, 1000)
-    data = PartitionData(
-        partition_index=3, error_code=0, high_watermark=50, aborted_transactions=None, records=b"0123456789"
-    )
-    answer = FetchResponse(responses=[FetchableTopicResponse(topic="t", partitions=[data])])
-    reply = b"\0\0\0\1" + answer.encode(7)
-    head = reply[: wire.fetched_head_bytes("t")]
-    assert wire.fetched(head, "t") == (0, 10)
-    assert reply[len(head) :] == b"0123456789"

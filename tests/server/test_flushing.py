@@ -360,3 +360,18 @@ async def test_who_waits_for_a_cancelled_sync_makes_another(timed: PartitionLog,
         await wait_all_tasks_blocked()
         free.set()
     assert timed.recovery_point == 1
+
+
+async def test_a_log_that_rolls_is_flushed(tmp_path: Path, disk: Disk) -> None:
+    """Nobody waits for it, and what rolls while a sync goes on is flushed after it."""
+    async with running(make_broker(tmp_path)) as serving:
+        client = await serving.connect()
+        await client.create_topic("t", 1, {"internal.segment.bytes": "200"})
+        log = serving.broker.services.partitions.find("t", 0).log
+        async with held_up(disk):
+            for number in range(8):
+                assert (await client.produce("t", f"{number}" * 20)).error_code == 0
+            assert log.recovery_point < log.active_base_offset
+        with trio.fail_after(5):
+            while log.recovery_point < log.active_base_offset:
+                await trio.lowlevel.checkpoint()

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from random import Random
 from uuid import UUID
 
 import pytest
@@ -257,6 +258,26 @@ def test_timestamps_over_segments(groups: list[list[int]], wanted: int, start: i
     found = log.offset_for_timestamp(wanted)
     expected = next((offset for offset, time in enumerate(everything) if time >= wanted and offset >= start), None)
     assert (found and found.offset) == expected
+
+
+@pytest.mark.parametrize(("drawn", "at_most_ms", "segments"), [(0, 100, 1), (99, 100, 2), (1, 5000, 2)])
+def test_rolling_earlier_by_chance(drawn: int, at_most_ms: int, segments: int) -> None:
+    """segment.jitter.ms: each segment is rolled earlier by what was drawn for it, which is less than segment.ms."""
+    log = new_log(MemoryFiles(), LogConfig(segment_ms=1000, segment_jitter_ms=at_most_ms))
+    asked = []
+
+    class Drawing(Random):
+        def randrange(self, start: int, stop: int | None = None, step: int = 1) -> int:
+            asked.append(start)
+            return drawn
+
+    log.context.random_source = Drawing()
+    append(log, "a", timestamp=NOW_MS)
+    append(log, "b", timestamp=NOW_MS + 1000)
+    append(log, "c", timestamp=NOW_MS + 1000)
+
+    assert len(log.segment_base_offsets) == segments
+    assert asked == [min(at_most_ms, 1000)] * segments
 
 
 def test_no_timestamps(log: PartitionLog) -> None:

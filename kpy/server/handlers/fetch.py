@@ -14,6 +14,7 @@ import trio
 
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.protocol.messages.fetch import (
+    AbortedTransaction,
     EpochEndOffset,
     FetchableTopicResponse,
     FetchPartition,
@@ -253,7 +254,10 @@ class _Reading:
         data = _describe(partition, asked)
         data.records = read.parts
         if self._committed_only:
-            data.aborted_transactions = []
+            data.aborted_transactions = [
+                AbortedTransaction(producer_id=aborted.producer_id, first_offset=aborted.first_offset)
+                for aborted in partition.log.aborted_transactions(asked.fetch_offset, read.upper_bound)
+            ]
         return data
 
     def _diverging(self, partition: Partition, asked: FetchPartition, diverging: EpochEndOffset) -> PartitionData:

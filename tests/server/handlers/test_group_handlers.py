@@ -79,11 +79,13 @@ class FakePartitions:
         self._broker = broker
         self.by_index: dict[int, FakePartition] = {}
         self.error: ErrorCode | None = None
-        self.logs = SimpleNamespace(get=lambda topic, index: self.by_index.get(index))
 
     @property
     def image(self) -> object:
         return self._broker.image
+
+    def log(self, topic: str, index: int) -> FakePartition | None:
+        return self.by_index.get(index)
 
     def find(self, topic: str, index: int) -> FakePartition:
         assert topic == CONSUMER_OFFSETS
