@@ -31,6 +31,7 @@ class Scale:
     groups: int
     catch_up_bytes: int
     partitions: int
+    storm_s: float
 
 
 FULL = Scale(
@@ -44,6 +45,7 @@ FULL = Scale(
     groups=5,
     catch_up_bytes=2_000_000_000,
     partitions=10_000,
+    storm_s=5.0,
 )
 QUICK = Scale(
     rounds=1,
@@ -56,6 +58,7 @@ QUICK = Scale(
     groups=1,
     catch_up_bytes=8_000_000,
     partitions=50,
+    storm_s=0.3,
 )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from benchmarks.brokers import RunningBroker
 from benchmarks.metrics import Measurements, Scale
+from benchmarks.workloads.bystander import bystander
 from benchmarks.workloads.end_to_end import end_to_end
 from benchmarks.workloads.groups import new_groups
 from benchmarks.workloads.log import catch_up, many_partitions, partitions
@@ -27,5 +28,5 @@ SUITES: Mapping[str, tuple[Workload, ...]] = {
         new_groups,
         smallest_requests,
     ),
-    "log": (partitions, catch_up, many_partitions),
+    "log": (partitions, catch_up, bystander, many_partitions),
 }
