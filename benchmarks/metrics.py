@@ -32,6 +32,8 @@ class Scale:
     catch_up_bytes: int
     partitions: int
     storm_s: float
+    members: int
+    requests_per_member: int
 
 
 FULL = Scale(
@@ -46,6 +48,8 @@ FULL = Scale(
     catch_up_bytes=2_000_000_000,
     partitions=10_000,
     storm_s=5.0,
+    members=1_000,
+    requests_per_member=40,
 )
 QUICK = Scale(
     rounds=1,
@@ -59,6 +63,8 @@ QUICK = Scale(
     catch_up_bytes=8_000_000,
     partitions=50,
     storm_s=0.3,
+    members=100,
+    requests_per_member=4,
 )
 
 
