@@ -16,6 +16,7 @@ from kpy.protocol.compression import DecompressionError
 from kpy.protocol.errors import KafkaError
 from kpy.protocol.records import InvalidRecord
 from kpy.server.clock import Clock
+from kpy.server.flushing import Flusher
 from kpy.server.maintenance import Checkpoints
 from kpy.server.partitions import Partitions
 from kpy.server.workers import RunInWorker
@@ -55,12 +56,14 @@ class LogCleaner:
     def __init__(
         self,
         partitions: Partitions,
+        flusher: Flusher,
         checkpoints: Checkpoints,
         config: Callable[[], BrokerConfig],
         clock: Clock,
         run_in_worker: RunInWorker,
     ) -> None:
         self._partitions = partitions
+        self._flusher = flusher
         self._checkpoints = checkpoints
         self._config = config
         self._clock = clock
@@ -135,9 +138,7 @@ class LogCleaner:
         round_ = Compaction(log, plan, offsets=offsets, now_ms=self._clock.now_ms(), buffer_bytes=buffer_bytes)
         started = trio.current_time()
         try:
-            # Where offsets are missing a start takes the rest for torn off, unless it knows that it was flushed.
-            await self._partitions.flush(log)
-            await self._checkpoints.write()
+            await self._flush(log)
             if await self._take(round_.steps(), log):
                 self._partitions.logs.compacted(log.topic, log.partition, round_.end_offset)
                 await self._checkpoints.write_cleaner_offsets()
@@ -157,6 +158,15 @@ class LogCleaner:
         finally:
             self._under_way.discard(log)
             self._woken.set()
+
+    async def _flush(self, log: PartitionLog) -> None:
+        """Have on the disk what is compacted, and the next start know it.
+
+        It cuts a log behind its recovery point where offsets are missing. Raises KafkaError, OSError.
+        """
+        if self._partitions.logs.is_durable:
+            await self._flusher.flush(log)
+            await self._checkpoints.write()
 
     async def _take(self, steps: Steps[None], log: PartitionLog) -> bool:
         """Take all steps; False if the log was deleted meanwhile."""

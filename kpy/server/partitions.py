@@ -235,10 +235,6 @@ class Partitions:
         with self._errors.answered(f"{topic}-{index}"):
             return self.logs.get(topic, index)
 
-    async def flush(self, log: PartitionLog) -> None:
-        """Wait until all that a log has now is on the disk. Raises KAFKA_STORAGE_ERROR."""
-        await self._flusher.flush(log)
-
     def topic_name(self, topic_id: UUID) -> str:
         """Raises UNKNOWN_TOPIC_ID."""
         topic = self.image.topic_by_id(topic_id)
