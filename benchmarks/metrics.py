@@ -31,6 +31,7 @@ class Scale:
     groups: int
     catch_up_bytes: int
     partitions: int
+    storm_s: float
     members: int
     requests_per_member: int
 
@@ -46,6 +47,7 @@ FULL = Scale(
     groups=5,
     catch_up_bytes=2_000_000_000,
     partitions=10_000,
+    storm_s=5.0,
     members=1_000,
     requests_per_member=40,
 )
@@ -60,6 +62,7 @@ QUICK = Scale(
     groups=1,
     catch_up_bytes=8_000_000,
     partitions=50,
+    storm_s=0.3,
     members=100,
     requests_per_member=4,
 )

@@ -28,9 +28,8 @@ class Retention:
 
     def check_soon(self, topics: Collection[str]) -> None:
         """Look at the logs of these topics now: how long they keep what they have may be another."""
-        if topics:
-            self._altered.update(topics)
-            self._woken.set()
+        self._altered.update(topics)
+        self._woken.set()
 
     async def run(self) -> None:
         """Check for ever, at first after `log.initial.task.delay.ms`."""

@@ -12,6 +12,7 @@ from uuid import UUID
 RECOVERY_POINT: Final = "recovery-point-offset-checkpoint"
 LOG_START_OFFSET: Final = "log-start-offset-checkpoint"
 REPLICATION_OFFSET: Final = "replication-offset-checkpoint"
+CLEANER_OFFSET: Final = "cleaner-offset-checkpoint"
 
 _VERSION: Final = "0"
 
@@ -30,9 +31,7 @@ def encode(rows: Iterable[str]) -> bytes:
 
 
 def decode(data: bytes, *, columns: int) -> list[list[str]]:
-    """The columns of each entry; an empty file has none. CheckpointCorrupt for anything else that is not whole."""
-    if not data:
-        return []
+    """The columns of each entry. CheckpointCorrupt for what is not whole, as a file that a power cut left empty."""
     try:
         version, count, *lines = data.decode().splitlines()
         size = int(count)

@@ -16,10 +16,12 @@ import weakref
 from collections.abc import Callable
 from typing import Final, Protocol, TypeVar
 
+from kpy.protocol.crc import Buffer
+
 T = TypeVar("T")
 
-PROBE_BYTES: Final = 128 * 1024
-"""How far apart the places are that are asked whether they are in memory: the kernel reads ahead by as much."""
+PROBE_BYTES: Final = 256 * 1024
+"""How far apart the places are that are asked whether they are in memory: the kernel forgets files in large pieces."""
 BRING_BYTES: Final = 128 * 1024
 _NO_WAIT: Final = getattr(os, "RWF_NOWAIT", None)
 _NO_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE)
@@ -32,11 +34,12 @@ class Descriptor:
     `cut_at` is where the file was cut since it was opened: what lay behind is gone, and reading it is an error.
     """
 
-    __slots__ = ("_number", "cut_at")
+    __slots__ = ("_number", "cut_at", "has_failed")
 
     def __init__(self, number: int) -> None:
         self._number = number
         self.cut_at = _UNCUT
+        self.has_failed = False
 
     def __del__(self) -> None:
         os.close(self._number)
@@ -48,19 +51,22 @@ class Descriptor:
         self._check(position, size)
         return os.pread(self._number, size, position)
 
-    def read_resident(self, position: int, size: int) -> bytearray | None:
-        """As `read_at`, if all of it is in memory or the platform cannot say so; else None, without waiting."""
+    def read_if_resident(self, position: int, size: int) -> bytearray | None:
+        """As `read_at`, if all of it is in memory; None if it is not or if nobody knows."""
         self._check(position, size)
+        if _NO_WAIT is None:
+            return None
         data = bytearray(size)
         try:
-            read = os.preadv(self._number, [data], position, _NO_WAIT or 0)
+            read = os.preadv(self._number, [data], position, _NO_WAIT)
         except OSError as error:
-            if error.errno == errno.EAGAIN:
-                return None
-            if error.errno != errno.EOPNOTSUPP:
+            if error.errno not in (errno.EAGAIN, errno.EOPNOTSUPP):
                 raise
-            read = os.preadv(self._number, [data], position)
+            return None
         return data if read == size else None
+
+    def is_cut(self, position: int, size: int) -> bool:
+        return position + size > self.cut_at
 
     def is_resident(self, position: int, size: int) -> bool | None:
         """Whether the bytes seem to be in memory; None if the platform or the file system does not say."""
@@ -84,7 +90,7 @@ class Descriptor:
         if hasattr(os, "posix_fadvise"):
             os.posix_fadvise(self._number, end, size, os.POSIX_FADV_WILLNEED)
 
-    def write_at(self, position: int, data: bytes) -> None:
+    def write_at(self, position: int, data: Buffer) -> None:
         """Write over what is there."""
         written = 0
         while written < len(data):
@@ -100,7 +106,7 @@ class Descriptor:
         return 0 if status.st_nlink else status.st_size
 
     def _check(self, position: int, size: int) -> None:
-        if position + size > self.cut_at:
+        if self.is_cut(position, size):
             raise OSError(errno.ESTALE, f"the file was cut at {self.cut_at}, before byte {position + size}")
 
 
@@ -122,6 +128,8 @@ class Descriptors:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
+        self.written_bytes = 0
+        """How much was appended to all files together."""
         self._files: dict[int, weakref.ref[OpenedFile]] = {}
         self._lock = threading.RLock()
 

@@ -102,5 +102,6 @@ class LeaderEpochs:
         return self.epochs[higher - 1], self.start_offsets[higher]
 
     def store(self) -> None:
+        """Write the file; a flush of the log syncs it."""
         rows = (f"{epoch} {offset}" for epoch, offset in zip(self.epochs, self.start_offsets, strict=True))
-        self._files.replace(self._path, checkpoints.encode(rows))
+        self._files.replace(self._path, checkpoints.encode(rows), sync=False)

@@ -6,6 +6,7 @@ meta.properties                       cluster id, node id, directory id
 recovery-point-offset-checkpoint      everything before it is on the disk
 log-start-offset-checkpoint           where logs start that do not start with a segment
 replication-offset-checkpoint         high watermarks
+cleaner-offset-checkpoint             up to where logs have been compacted
 <topic>-<partition>/                  see `kpy.storage.partition_log`
 <topic>-<partition>.<hex>-delete/     deleted; removed at the next start at the latest
 <topic>-<partition>.<n>-stray/        set aside, for nobody knows whose it is; never touched again
@@ -23,20 +24,25 @@ from kpy.storage.files import AlreadyLocked, Files, Lock
 from kpy.storage.leader_epochs import LeaderEpochs
 from kpy.storage.log_config import LogConfig
 from kpy.storage.log_context import LogContext
-from kpy.storage.partition_log import PartitionLog
+from kpy.storage.partition_log import METADATA_NAME, PartitionLog
 from kpy.storage.producer_states import ProducerStates
 from kpy.storage.recovery import LastKnown, load_log
 from kpy.storage.segment import Segment
+from kpy.storage.segments import Segments
+from kpy.storage.snapshots import Snapshots
 
 _logger = logging.getLogger(__name__)
 
 _LOCK: Final = ".lock"
 _CLEAN_SHUTDOWN: Final = ".kafka_cleanshutdown"
 _META: Final = "meta.properties"
-_PARTITION_METADATA: Final = "partition.metadata"
 _DELETE_SUFFIX: Final = "-delete"
 _STRAY_SUFFIX: Final = "-stray"
 _NAME_BYTES_MAX: Final = 255
+
+
+CheckpointOffsets = Mapping[str, Mapping[TopicPartition, int]]
+"""Offsets by partition, for each checkpoint file by its name."""
 
 
 class DirectoryLocked(Exception):
@@ -56,7 +62,7 @@ class LogDirectory:
     After a clean shutdown a log is opened when it is first asked for, so that ten thousand cost no time at the start.
     """
 
-    __slots__ = ("_files", "_lock", "_logs", "_unopened", "context", "high_watermarks", "meta")
+    __slots__ = ("_cleaner_offsets", "_files", "_lock", "_logs", "_unopened", "context", "high_watermarks", "meta")
 
     def __init__(self, files: Files, lock: Lock) -> None:
         self._files = files
@@ -65,6 +71,7 @@ class LogDirectory:
         self._unopened: dict[TopicPartition, _Unopened] = {}
         self.context = LogContext.without_owner(files)
         """What the logs are given by their owner; one for all."""
+        self._cleaner_offsets: dict[TopicPartition, int] = {}
         self.meta: Mapping[str, str] = {}
         """The content of meta.properties, empty for a directory that is new."""
         self.high_watermarks: Mapping[TopicPartition, int] = {}
@@ -94,6 +101,11 @@ class LogDirectory:
     @property
     def files(self) -> Files:
         return self._files
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether there is a disk to wait for."""
+        return self._files.is_durable
 
     # --- logs
 
@@ -136,7 +148,8 @@ class LogDirectory:
         files = self._files
         files.make_directory(name)
         metadata = {"version": "0", "topic_id": checkpoints.uuid_text(topic_id)}
-        files.replace(f"{name}/{_PARTITION_METADATA}", checkpoints.encode_properties(metadata, ": "))
+        text = checkpoints.encode_properties(metadata, ": ").rstrip()  # Kafka's has no line end
+        files.replace(f"{name}/{METADATA_NAME}", text, sync=False)
         return PartitionLog(
             files,
             name,
@@ -144,10 +157,14 @@ class LogDirectory:
             partition=partition,
             topic_id=topic_id,
             config=config,
-            segments=[Segment.create(files, name, 0, config.index_interval_bytes)],
+            segments=Segments(
+                files,
+                name,
+                [Segment.create(files, name, 0, config.index_interval_bytes)],
+                Snapshots(files, name, ()),
+            ),
             epochs=LeaderEpochs(files, name),
             producers=ProducerStates(),
-            snapshots=(),
             log_start_offset=0,
             end_offset=0,
             recovery_point=0,
@@ -161,7 +178,9 @@ class LogDirectory:
             for partition in partitions:
                 log = self.get(topic, partition)
                 if log is not None:
+                    log.is_deleted = True
                     del self._logs[topic, partition]
+                    self._cleaner_offsets.pop((topic, partition), None)
                     target = _with_suffix(log.name, f".{log.topic_id.hex}{_DELETE_SUFFIX}")
                     self._files.rename(log.name, target)
                     doomed.append(target)
@@ -193,31 +212,50 @@ class LogDirectory:
         self.meta = dict(properties)
         self._files.replace(_META, checkpoints.encode_properties(properties))
 
-    def checkpoint(self, high_watermarks: Mapping[TopicPartition, int] | None = None, *, sync: bool = True) -> None:
-        """Write recovery points, log starts and high watermarks (by default, the ends of the logs).
+    def checkpoint(self, high_watermarks: Mapping[TopicPartition, int] | None = None) -> None:
+        """Write recovery points, log starts and high watermarks (by default, the ends of the logs)."""
+        self.write(self.checkpoint_offsets(high_watermarks))
 
-        Without `sync` it is quick, and a power loss may leave the files empty, which is to know nothing: the next
-        start then reads more.
-        """
+    def checkpoint_offsets(self, high_watermarks: Mapping[TopicPartition, int] | None = None) -> CheckpointOffsets:
+        """What a checkpoint consists of, as it is now; of what is not open, what it was."""
+        unopened = self._unopened
         if high_watermarks is None:
             high_watermarks = {key: log.end_offset for key, log in self._logs.items()}
-        unopened = self._unopened
-        recovery_points = {key: log.known.recovery_point for key, log in unopened.items()}
-        recovery_points |= {key: log.recovery_point for key, log in self._logs.items()}
+        points = {key: log.known.recovery_point for key, log in unopened.items()}
+        recovery_points = {key: point for key, point in points.items() if point is not None}
         kept = {key: offset for key, offset in self.high_watermarks.items() if key in unopened}
-        self._files.replace(checkpoints.RECOVERY_POINT, checkpoints.encode_offsets(recovery_points))
-        self.checkpoint_log_starts()
-        self._files.replace(checkpoints.REPLICATION_OFFSET, checkpoints.encode_offsets({**kept, **high_watermarks}))
+        return {
+            checkpoints.RECOVERY_POINT: recovery_points | {key: log.recovery_point for key, log in self._logs.items()},
+            **self.log_start_offsets(),
+            checkpoints.REPLICATION_OFFSET: kept | dict(high_watermarks),
+        }
 
-    def checkpoint_log_starts(self) -> None:
-        """Write where logs start, so that records which were deleted stay deleted."""
+    def log_start_offsets(self) -> CheckpointOffsets:
+        """Where logs start, so that records which were deleted stay deleted."""
         starts = {key: log.known.log_start_offset for key, log in self._unopened.items() if log.known.log_start_offset}
         starts |= {
             key: log.log_start_offset
             for key, log in self._logs.items()
             if log.log_start_offset > log.segment_base_offsets[0]
         }
-        self._files.replace(checkpoints.LOG_START_OFFSET, checkpoints.encode_offsets(starts))
+        return {checkpoints.LOG_START_OFFSET: starts}
+
+    def write(self, offsets: CheckpointOffsets) -> None:
+        """Write and sync these checkpoints; may be called from any thread, from one at a time."""
+        for name, rows in offsets.items():
+            self._files.replace(name, checkpoints.encode_offsets(rows))
+
+    def cleaner_offset(self, topic: str, partition: int) -> int | None:
+        """Up to where the log was compacted, as far as that is known."""
+        return self._cleaner_offsets.get((topic, partition))
+
+    def compacted(self, topic: str, partition: int, offset: int) -> None:
+        """The log was compacted up to that offset."""
+        self._cleaner_offsets[topic, partition] = offset
+
+    def cleaner_offsets(self) -> CheckpointOffsets:
+        """Up to where logs have been compacted. If that is lost, more is compacted again than is new."""
+        return {checkpoints.CLEANER_OFFSET: dict(self._cleaner_offsets)}
 
     def flush(self) -> None:
         """What was appended to any log is on the disk when this returns."""
@@ -261,8 +299,10 @@ class LogDirectory:
         clean = _CLEAN_SHUTDOWN in names
         files.remove(_CLEAN_SHUTDOWN)
         recovery_points = self._read_offsets(checkpoints.RECOVERY_POINT)
-        starts = self._read_offsets(checkpoints.LOG_START_OFFSET)
-        self.high_watermarks = self._read_offsets(checkpoints.REPLICATION_OFFSET)
+        not_flushed = None if clean or recovery_points is None else 0
+        starts = self._read_offsets(checkpoints.LOG_START_OFFSET) or {}
+        self._cleaner_offsets = self._read_offsets(checkpoints.CLEANER_OFFSET) or {}
+        self.high_watermarks = self._read_offsets(checkpoints.REPLICATION_OFFSET) or {}
         for name in names:
             if name.endswith(_DELETE_SUFFIX):
                 files.remove_directory(name)
@@ -272,11 +312,21 @@ class LogDirectory:
                 continue
             key = (topic, int(number))
             known = LastKnown(
-                clean=clean, recovery_point=recovery_points.get(key, 0), log_start_offset=starts.get(key, 0)
+                clean=clean,
+                recovery_point=(recovery_points or {}).get(key, not_flushed),
+                log_start_offset=starts.get(key, 0),
+                sparse_before=self._cleaner_offsets.get(key, 0),
             )
             self._unopened[key] = _Unopened(name, known)
-            if not clean:
-                self.get(*key)
+            if not clean or known.recovery_point is None:
+                self._recover(key)
+
+    def _recover(self, key: TopicPartition) -> None:
+        """Open a log now, for it may have to be cut; one that cannot be read is tried again by who asks for it."""
+        try:
+            self.get(*key)
+        except OSError as error:
+            _logger.error("%s-%d: cannot be opened now: %s", *key, error)
 
     def _open_log(self, key: TopicPartition, unopened: _Unopened) -> PartitionLog | None:
         """Open it, or pass it over if it does not say whose it is."""
@@ -299,19 +349,21 @@ class LogDirectory:
         del self._unopened[key]
         return log
 
-    def _read_offsets(self, name: str) -> dict[TopicPartition, int]:
+    def _read_offsets(self, name: str) -> dict[TopicPartition, int] | None:
+        """The offsets of a checkpoint, none if there is no such file; None if it cannot be read."""
+        data = self._files.read(name)
         try:
-            return checkpoints.decode_offsets(self._files.read(name) or b"")
+            return {} if data is None else checkpoints.decode_offsets(data)
         except checkpoints.CheckpointCorrupt as reason:
             _logger.warning("%s: ignoring it: %s", name, reason)
-            return {}
+            return None
 
     def _read_topic_id(self, name: str) -> UUID | None:
-        data = self._files.read(f"{name}/{_PARTITION_METADATA}") or b""
+        data = self._files.read(f"{name}/{METADATA_NAME}") or b""
         try:
             return checkpoints.parse_uuid(checkpoints.decode_properties(data, ":")["topic_id"])
         except (KeyError, ValueError):
-            _logger.error("%s: skipped, for it has no readable %s", name, _PARTITION_METADATA)
+            _logger.error("%s: skipped, for it has no readable %s", name, METADATA_NAME)
             return None
 
 

@@ -14,6 +14,7 @@ from kpy.protocol.messages.incremental_alter_configs import (
     IncrementalAlterConfigsResponse,
 )
 from kpy.server.file_removal import FileRemoval
+from kpy.server.workers import Workers
 from kpy.storage.memory_files import MemoryFiles
 from tests.server.client import FETCH_VERSION, Client, fetch_request, make_broker, running
 
@@ -143,7 +144,7 @@ class Announcing(MemoryFiles):
 async def test_files_are_removed_when_their_time_is_up(mock_clock: MockClock) -> None:
     """In the order of their times, whatever the order they came in; directories, too."""
     files = Announcing()
-    removal = FileRemoval(files)
+    removal = FileRemoval(files, Workers(1))
     async with trio.open_nursery() as nursery:
         removal.later(["t-0/late.deleted"], 60_000)
         nursery.start_soon(removal.run)

@@ -346,26 +346,6 @@ def test_coordinator_records(log: PartitionLog) -> None:
     ]
 
 
-def test_flushing_by_count(files: Files) -> None:
-    """flush.messages flushes after so many records."""
-    log = new_log(files, LogConfig(flush_messages=3))
-    append(log, "a", "b")
-    assert log.recovery_point == 0
-    append(log, "c")
-    assert log.recovery_point == 3
-
-
-def test_flush(log: PartitionLog, files: Files) -> None:
-    """After a flush the indexes are there, and the recovery point is the end."""
-    append_sized(log, 15)
-    log.flush()
-    assert log.recovery_point == 15
-    assert files.size("topic-0/00000000000000000010.index") == 8
-    log.flush()
-    append_sized(log, 1)
-    assert log.recovery_point == 15
-
-
 def test_no_space(log: PartitionLog, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the disk is full the append fails, and goes on when it is not full any more."""
     append_sized(log, 2)

@@ -14,7 +14,7 @@ from kpy.server.handlers import handles
 
 
 @handles(DeleteRecordsRequest)
-def delete_records(request: DeleteRecordsRequest, context: RequestContext) -> DeleteRecordsResponse:
+async def delete_records(request: DeleteRecordsRequest, context: RequestContext) -> DeleteRecordsResponse:
     """Answer the new start of each partition.
 
     Unlike Apache Kafka, which writes log starts once a minute, the broker has them on the disk when it answers: what
@@ -27,7 +27,7 @@ def delete_records(request: DeleteRecordsRequest, context: RequestContext) -> De
         for topic in request.topics
     ]
     try:
-        context.services.partitions.checkpoint_log_starts()
+        await context.services.partitions.checkpoint_log_starts()
     except KafkaError as error:
         _fail(topics, error)
     return DeleteRecordsResponse(topics=topics)
