@@ -163,6 +163,7 @@ class Broker:
         self._retention = Retention(partitions, lambda: self.services.config, clock)
         self._log_cleaner = LogCleaner(
             partitions,
+            flusher,
             checkpoints,
             lambda: self.services.config,
             clock,

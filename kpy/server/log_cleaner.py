@@ -13,8 +13,10 @@ import trio
 
 from kpy.config import BrokerConfig
 from kpy.protocol.compression import DecompressionError
+from kpy.protocol.errors import KafkaError
 from kpy.protocol.records import InvalidRecord
 from kpy.server.clock import Clock
+from kpy.server.flushing import Flusher
 from kpy.server.maintenance import Checkpoints
 from kpy.server.partitions import Partitions
 from kpy.server.workers import RunInWorker
@@ -54,12 +56,14 @@ class LogCleaner:
     def __init__(
         self,
         partitions: Partitions,
+        flusher: Flusher,
         checkpoints: Checkpoints,
         config: Callable[[], BrokerConfig],
         clock: Clock,
         run_in_worker: RunInWorker,
     ) -> None:
         self._partitions = partitions
+        self._flusher = flusher
         self._checkpoints = checkpoints
         self._config = config
         self._clock = clock
@@ -122,13 +126,9 @@ class LogCleaner:
             facts,
             log.config,
             first_dirty_offset=start,
-            last_stable_offset=min(self._partitions.last_stable_offset(log), self._flushed_before(log)),
+            last_stable_offset=self._partitions.last_stable_offset(log),
             now_ms=self._clock.now_ms(),
         )
-
-    def _flushed_before(self, log: PartitionLog) -> int:
-        """What a start would take for torn off must not be compacted: offsets are missing there then."""
-        return log.recovery_point if self._partitions.logs.is_durable else log.end_offset
 
     async def _compact(self, log: PartitionLog, plan: CleaningPlan) -> None:
         config = self._config()
@@ -138,7 +138,7 @@ class LogCleaner:
         round_ = Compaction(log, plan, offsets=offsets, now_ms=self._clock.now_ms(), buffer_bytes=buffer_bytes)
         started = trio.current_time()
         try:
-            await self._checkpoints.write()  # the next start has to know what was flushed
+            await self._flush(log)
             if await self._take(round_.steps(), log):
                 self._partitions.logs.compacted(log.topic, log.partition, round_.end_offset)
                 await self._checkpoints.write_cleaner_offsets()
@@ -147,7 +147,7 @@ class LogCleaner:
                     log.name, plan.first_dirty_offset, round_.end_offset, trio.current_time() - started,
                     round_.bytes_before, round_.bytes_after,
                 )  # fmt: skip
-        except OSError as error:
+        except (OSError, KafkaError) as error:
             if self._is_alive(log):
                 self._set_aside(log, f"the disk fails: {error}", RETRY_AFTER_SECONDS)
         except (LogDamaged, InvalidRecord, DecompressionError, SwapIncomplete) as error:
@@ -158,6 +158,15 @@ class LogCleaner:
         finally:
             self._under_way.discard(log)
             self._woken.set()
+
+    async def _flush(self, log: PartitionLog) -> None:
+        """Have on the disk what is compacted, and the next start know it.
+
+        It cuts a log behind its recovery point where offsets are missing. Raises KafkaError, OSError.
+        """
+        if self._partitions.logs.is_durable:
+            await self._flusher.flush(log)
+            await self._checkpoints.write()
 
     async def _take(self, steps: Steps[None], log: PartitionLog) -> bool:
         """Take all steps; False if the log was deleted meanwhile."""

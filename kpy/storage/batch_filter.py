@@ -115,17 +115,14 @@ class BatchFilter:
         return header.is_control and header.producer_epoch == last.epoch
 
 
-def kept_payload(data: bytes, kept: Sequence[RecordSpan]) -> bytes:
-    """The records that are kept, as they are."""
-    return b"".join([data[span.start : span.end] for span in kept])
-
-
-def shifted_payload(data: bytes, kept: Sequence[RecordSpan], header: BatchHeader, base_timestamp: int) -> bytearray:
-    """The records that are kept, with their timestamps counted from another base."""
+def rebuilt_payload(data: bytes, kept: Sequence[RecordSpan], header: BatchHeader, horizon_ms: int | None) -> Buffer:
+    """The records that are kept: as they are, or with their timestamps counted from a new horizon."""
+    if horizon_ms is None:
+        return b"".join([data[span.start : span.end] for span in kept])
     out = bytearray()
     for span in kept:
         timestamp = int64(header.base_timestamp + span.timestamp_delta)
-        write_with_timestamp_delta(out, data, span, int64(timestamp - base_timestamp))
+        write_with_timestamp_delta(out, data, span, int64(timestamp - horizon_ms))
     return out
 
 

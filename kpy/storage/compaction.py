@@ -22,8 +22,7 @@ from kpy.storage.batch_filter import (
     Verdict,
     empty_batch,
     filtered_batch,
-    kept_payload,
-    shifted_payload,
+    rebuilt_payload,
 )
 from kpy.storage.batch_scan import is_sound
 from kpy.storage.cleaned_transactions import CleanedTransactions
@@ -40,8 +39,10 @@ _logger = logging.getLogger(__name__)
 RECORDS_AT_ONCE: Final = 200
 """So many records are looked at in one step; a batch counts as some."""
 _RECORDS_A_BATCH: Final = 8
-_INLINE_BYTES_MAX: Final = 32 * 1024
+_QUICK_BYTES_MAX: Final = 32 * 1024
 """Up to this size a batch is compressed and decompressed without another thread."""
+_BATCHES_AT_ONCE: Final = 500
+"""About so many are read at once, where they are small: checking them takes a thread long, too."""
 
 T = TypeVar("T")
 
@@ -74,6 +75,8 @@ class Compaction:
         self._offsets = offsets
         self._now_ms = now_ms
         self._buffer_bytes = max(buffer_bytes, HEADER_BYTES)
+        self._batch_bytes = self._buffer_bytes
+        """The mean size of a batch, as of the last that were read."""
         self._left = RECORDS_AT_ONCE
         self._ends: Mapping[int, int] = {}
         """Base offset of a segment -> where the next one begins."""
@@ -199,11 +202,11 @@ class Compaction:
         horizon_ms = batch_filter.horizon_ms() if batch_filter.needs_horizon(header, verdict, kept) else None
         if len(kept) == header.record_count and horizon_ms is None:
             return batch
-        payload: Buffer = (
-            kept_payload(data, kept) if horizon_ms is None else shifted_payload(data, kept, header, horizon_ms)
-        )
+        make = partial(rebuilt_payload, data, kept, header, horizon_ms)
+        payload = yield from self._aside(make, is_quick=len(kept) <= RECORDS_AT_ONCE)
         if header.codec:
-            payload = yield from self._aside(partial(compress, header.codec, payload), len(payload))
+            recompress = partial(compress, header.codec, payload)
+            payload = yield from self._aside(recompress, is_quick=len(payload) <= _QUICK_BYTES_MAX)
         return filtered_batch(header, kept, payload, horizon_ms=horizon_ms)
 
     def _kept(
@@ -223,22 +226,24 @@ class Compaction:
         self, segment: Segment, position: int, next_offset: int
     ) -> Steps[Sequence[tuple[BatchHeader, memoryview]]]:
         """Some of the batches from that position on, at least one; none is before that offset."""
-        size = min(self._buffer_bytes, segment.size - position)
+        size = min(self._buffer_bytes, segment.size - position, _BATCHES_AT_ONCE * self._batch_bytes)
         within = range(next_offset, self._ends[segment.base_offset])
         batches = yield Step(partial(_read_batches, segment, position, size, within), size)
         self._left = RECORDS_AT_ONCE
+        self._batch_bytes = max(size // len(batches), HEADER_BYTES)
         return batches  # type: ignore[no-any-return]  # what is sent is the result of the call
 
     def _payload(self, header: BatchHeader, batch: Buffer) -> Steps[bytes]:
         stored = memoryview(batch)[HEADER_BYTES:]
         if not header.codec or not header.record_count:
             return bytes(stored)
-        data = yield from self._aside(partial(decompress, header.codec, stored), len(stored))
+        expand = partial(decompress, header.codec, stored)
+        data = yield from self._aside(expand, is_quick=len(stored) <= _QUICK_BYTES_MAX)
         return bytes(data)
 
-    def _aside(self, call: Callable[[], Buffer], size_bytes: int) -> Steps[Buffer]:
-        """The result of a call that takes longer for more bytes."""
-        if size_bytes <= _INLINE_BYTES_MAX:
+    def _aside(self, call: Callable[[], Buffer], *, is_quick: bool) -> Steps[Buffer]:
+        """The result of a call, which another thread makes if it is not a quick one."""
+        if is_quick:
             return call()
         self._left = RECORDS_AT_ONCE
         return (yield Step(call))  # type: ignore[no-any-return]

@@ -150,7 +150,7 @@ async def test_a_topic_that_is_deleted_meanwhile(tmp_path: Path, caplog: pytest.
         while log.being_compacted:
             await trio.lowlevel.checkpoint()
         assert records_of(serving, "t") == [(0, b"1")]
-    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert not [record for record in caplog.records if "compacted" in record.getMessage()]
 
 
 async def test_damage_sets_a_log_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
