@@ -70,7 +70,7 @@ class Scenario:
     sequenced: str = ""
     """Written batch by batch by PRODUCER_ID, with the sequence numbers 0 to LAST_SEQUENCE."""
     compacted: str = ""
-    """Only where a broker compacts: then `logs` has what is left after that."""
+    """If there is one, `logs` has what compaction has left of it."""
     starts: dict[Partition, int] = field(default_factory=dict)
     """Where a log starts of which records were deleted."""
     group: str = ""

@@ -20,7 +20,7 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError
 from kafka.protocol.consumer import FetchRequest
 
-from interop_tests.brokers import Broker, KpyBroker
+from interop_tests.brokers import Broker, KpyBroker, OwnBroker
 from interop_tests.clients.java_console import run, tool
 from interop_tests.eventually import PATIENCE_S, eventually
 from interop_tests.kafka_python_clients import Clients, partitions_of, poll_until
@@ -59,6 +59,7 @@ FETCH_BYTES: Final = (700, 1500, 5000)
 SAME: Final = "same"
 COMPACTED_ROUNDS: Final = 24
 COMPACTED_KEYS: Final = 6
+QUICK_CLEANER: Final = {"log.cleaner.backoff.ms": "100"}
 COMPACTION: Final = {"cleanup_policy": "compact", "min_cleanable_dirty_ratio": 0.01, **SMALL}
 
 
@@ -155,12 +156,12 @@ def go_on(broker: Broker, scenario: Scenario) -> list[tuple[int, int]]:
     ]
 
 
-def create(broker: Broker, topics: dict[str, int]) -> None:
+def create(broker: Broker, scenario: Scenario) -> None:
     """Have the topics there, each partition with its directory."""
     with ExitStack() as stack:
         clients = Clients(broker.bootstrap, stack, str)
-        for topic, partitions in topics.items():
-            configs = {"retention.ms": "-1"}
+        for topic, partitions in scenario.topics.items():
+            configs = {"retention.ms": "-1", "cleanup.policy": "compact" if topic == scenario.compacted else "delete"}
             new = {topic: {"num_partitions": partitions, "replication_factor": 1, "configs": configs}}
             clients.admin.create_topics(new, wait_for_metadata=True)
             eventually(lambda: clients.consumer().end_offsets(partitions_of(topic, partitions)), "its logs are there")  # noqa: B023
@@ -194,19 +195,27 @@ def append_same(broker: Broker, batches: Sequence[bytes]) -> None:
         offset += 9
 
 
-def write_compacted(broker: KafkaNode, scenario: Scenario, unique: Callable[[str], str]) -> None:
-    """Few keys again and again, in transactions of which every third is aborted, until the cleaner is done."""
+def write_compacted(
+    broker: OwnBroker, scenario: Scenario, unique: Callable[[str], str], transactional_id: str | None
+) -> None:
+    """Few keys again and again until the cleaner is done; of transactions, if there are any, every third is aborted."""
     with ExitStack() as stack:
         scenario.compacted = Clients(broker.bootstrap, stack, unique).topic(1, name="compacted", **COMPACTION)
     partition = scenario.compacted, 0
-    producer = new_producer(broker, transactional_id=unique("compacting"))
-    producer.init_transactions(PATIENCE_S)
+    producer = new_producer(broker, transactional_id=transactional_id)
+    if transactional_id is not None:
+        producer.init_transactions(PATIENCE_S)
     for number in range(COMPACTED_ROUNDS):
-        producer.begin_transaction()
+        if transactional_id is not None:
+            producer.begin_transaction()
         for key in range(COMPACTED_KEYS):
             value = None if (number + key) % 5 == 0 else b"%d" % number * 20
             producer.produce(scenario.compacted, value, key=b"key %d" % key, partition=0)
-        (producer.commit_transaction if number % 3 else producer.abort_transaction)(PATIENCE_S)
+        # In a segment of which nothing is left, Kafka finds no offset for a timestamp, and none behind it.
+        producer.produce(scenario.compacted, b"stays", key=b"once %d" % number, partition=0)
+        producer.flush(PATIENCE_S)
+        if transactional_id is not None:
+            (producer.commit_transaction if number % 3 else producer.abort_transaction)(PATIENCE_S)
     seen: list[list[Written]] = [[]]
 
     def cleaned() -> bool:
@@ -227,7 +236,7 @@ def make_exchange(scratch: Path) -> Exchange:
     exchange = Exchange(scratch)
     batches = same_batches()
     with ExitStack() as stack:
-        first = stack.enter_context(closing(KpyBroker(scratch=_new(scratch / "kpy"))))
+        first = stack.enter_context(closing(KpyBroker(scratch=_new(scratch / "kpy"), settings=QUICK_CLEANER)))
         kafka = stack.enter_context(closing(_new_kafka(_new(scratch / "kafka"))))
         _fill_kpy(exchange, first, batches)
         _fill_kafka(exchange, kafka, batches)
@@ -245,7 +254,7 @@ def _new(directory: Path) -> Path:
 
 def _new_kafka(scratch: Path) -> KafkaNode:
     settings = {
-        "log.cleaner.backoff.ms": "100",
+        **QUICK_CLEANER,
         "offsets.topic.num.partitions": "2",
         "transaction.state.log.num.partitions": "2",
     }
@@ -258,6 +267,7 @@ def _fill_kpy(exchange: Exchange, broker: KpyBroker, batches: Sequence[bytes]) -
     broker.start()
     scenario = exchange.by_kpy = fill(broker, lambda prefix: f"kpy-{prefix}-{next(numbers)}")
     append_same(broker, batches)
+    write_compacted(broker, scenario, lambda prefix: f"kpy-{prefix}", None)
     broker.stop()
     transactions = StoredTransactions(broker.data_directory, scenario.transactional)
     write_transactions(scenario, transactions)
@@ -277,12 +287,12 @@ def _fill_kafka(exchange: Exchange, broker: KafkaNode, batches: Sequence[bytes])
     broker.start()
     scenario = exchange.by_kafka = fill(broker, unique)
     append_same(broker, batches)
-    write_compacted(broker, scenario, unique)
+    write_compacted(broker, scenario, unique, unique("compacting"))
     transactions = ClientTransactions(broker, scenario.transactional, unique)
     write_transactions(scenario, transactions)
     write_one(scenario, broker, (scenario.transactional, 0))
     exchange.seen["kafka"] = look(broker, scenario)
-    create(broker, exchange.by_kpy.topics)
+    create(broker, exchange.by_kpy)
     broker.stop()
     shutil.copytree(exchange.data("kafka"), exchange.data("kafka-stopped"))
 
@@ -306,7 +316,7 @@ def _give_to_kafka(exchange: Exchange, broker: KafkaNode) -> None:
 def _give_to_kpy(exchange: Exchange, broker: KpyBroker, name: str, left: str) -> None:
     scenario, target = exchange.by_kafka, broker.data_directory
     broker.start()
-    create(broker, scenario.topics)
+    create(broker, scenario)
     broker.stop()
     move_partitions(exchange.data(left), target, *scenario.topics)
     if not (exchange.data(left) / CLEAN_SHUTDOWN).exists():
