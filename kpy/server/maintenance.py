@@ -21,7 +21,7 @@ async def write_checkpoints_forever(logs: LogDirectory, config: BrokerConfig) ->
     while True:
         await trio.sleep(config.log_flush_offset_checkpoint_interval_ms / 1000)
         try:
-            logs.checkpoint(sync=False)  # nobody shall wait for the disk
+            logs.checkpoint()
         except OSError as error:
             logger.error("cannot write the checkpoints: %s", error)
 

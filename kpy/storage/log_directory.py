@@ -4,7 +4,7 @@ meta.properties                       cluster id, node id, directory id
 .lock                                 held by the broker that runs on the directory
 .kafka_cleanshutdown                  the last broker wrote all it had before it ended
 recovery-point-offset-checkpoint      everything before it is on the disk
-log-start-offset-checkpoint           where logs start that do not start with a segment
+log-start-offset-checkpoint           where logs start that do not start at 0
 replication-offset-checkpoint         high watermarks
 <topic>-<partition>/                  see `kpy.storage.partition_log`
 <topic>-<partition>.<hex>-delete/     deleted; removed at the next start at the latest
@@ -45,12 +45,14 @@ class DirectoryLocked(Exception):
 class LogDirectory:
     """The logs of one data directory. A log has the default configuration until its owner sets another."""
 
-    __slots__ = ("_files", "_lock", "_logs", "high_watermarks", "meta")
+    __slots__ = ("_checkpointed", "_files", "_lock", "_logs", "high_watermarks", "meta")
 
     def __init__(self, files: Files, lock: Lock) -> None:
         self._files = files
         self._lock = lock
         self._logs: dict[TopicPartition, PartitionLog] = {}
+        self._checkpointed: set[TopicPartition] = set()
+        """What the checkpoints on the disk may have an entry of."""
         self.meta: Mapping[str, str] = {}
         """The content of meta.properties, empty for a directory that is new."""
         self.high_watermarks: Mapping[TopicPartition, int] = {}
@@ -96,6 +98,8 @@ class LogDirectory:
         name = f"{topic}-{partition}"
         if self._files.exists(name):
             self._set_aside(name)
+        if key in self._checkpointed:
+            self.checkpoint()  # what they say is of an older topic, which may have been longer
         try:
             log = self._logs[key] = self._make(name, topic, partition, topic_id, config or LogConfig())
         except OSError:
@@ -106,8 +110,10 @@ class LogDirectory:
     def _make(self, name: str, topic: str, partition: int, topic_id: UUID, config: LogConfig) -> PartitionLog:
         files = self._files
         files.make_directory(name)
+        segment = Segment.create(files, name, 0, config.index_interval_bytes)
         metadata = {"version": "0", "topic_id": checkpoints.uuid_text(topic_id)}
         files.replace(f"{name}/{_PARTITION_METADATA}", checkpoints.encode_properties(metadata, ": "))
+        files.sync_directory()
         return PartitionLog(
             files,
             name,
@@ -115,7 +121,7 @@ class LogDirectory:
             partition=partition,
             topic_id=topic_id,
             config=config,
-            segments=[Segment.create(files, name, 0, config.index_interval_bytes)],
+            segments=[segment],
             epochs=LeaderEpochs(files, name),
             producers=ProducerStates(),
             snapshots=(),
@@ -161,12 +167,8 @@ class LogDirectory:
         self.meta = dict(properties)
         self._files.replace(_META, checkpoints.encode_properties(properties))
 
-    def checkpoint(self, high_watermarks: Mapping[TopicPartition, int] | None = None, *, sync: bool = True) -> None:
-        """Write recovery points, log starts and high watermarks (by default, the ends of the logs).
-
-        Without `sync` it is quick, and a power loss may leave the files empty, which is to know nothing: the next
-        start then reads more.
-        """
+    def checkpoint(self, high_watermarks: Mapping[TopicPartition, int] | None = None) -> None:
+        """Write recovery points, log starts and high watermarks (by default, the ends of the logs)."""
         logs = self._logs
         if high_watermarks is None:
             high_watermarks = {key: log.end_offset for key, log in logs.items()}
@@ -174,15 +176,18 @@ class LogDirectory:
         self._files.replace(checkpoints.RECOVERY_POINT, checkpoints.encode_offsets(recovery_points))
         self.checkpoint_log_starts()
         self._files.replace(checkpoints.REPLICATION_OFFSET, checkpoints.encode_offsets(high_watermarks))
+        self._checkpointed = set(logs)
 
     def checkpoint_log_starts(self) -> None:
-        """Write where logs start, so that records which were deleted stay deleted."""
-        starts = {
-            key: log.log_start_offset
-            for key, log in self._logs.items()
-            if log.log_start_offset > log.segment_base_offsets[0]
-        }
+        """Write where logs start, so that records which were deleted stay deleted; then remove their segments.
+
+        Also where a log starts with a segment: a power cut may bring back the segments that were before it.
+        """
+        starts = {key: log.log_start_offset for key, log in self._logs.items() if log.log_start_offset > 0}
         self._files.replace(checkpoints.LOG_START_OFFSET, checkpoints.encode_offsets(starts))
+        self._checkpointed |= starts.keys()
+        for log in self._logs.values():
+            log.remove_deleted()
 
     def flush(self) -> None:
         """What was appended to any log is on the disk when this returns."""
@@ -224,11 +229,16 @@ class LogDirectory:
         files = self._files
         names = files.list()
         clean = _CLEAN_SHUTDOWN in names
-        files.remove(_CLEAN_SHUTDOWN)
+        if clean:
+            files.remove(_CLEAN_SHUTDOWN)
+        # What is read here was perhaps not on the disk yet when the last broker was killed; and a power cut must not
+        # bring the marker back, which would let it all be taken for flushed.
+        files.sync_directory()
         recovery_points = self._read_offsets(checkpoints.RECOVERY_POINT)
         not_flushed = None if clean or recovery_points is None else 0
         starts = self._read_offsets(checkpoints.LOG_START_OFFSET) or {}
         cleaned = self._read_offsets(checkpoints.CLEANER_OFFSET) or {}
+        self._checkpointed = {*(recovery_points or {}), *starts}
         self.high_watermarks = self._read_offsets(checkpoints.REPLICATION_OFFSET) or {}
         for name in names:
             if name.endswith(_DELETE_SUFFIX):

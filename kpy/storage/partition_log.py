@@ -427,18 +427,26 @@ class PartitionLog:
     # --- removing
 
     def delete_records_before(self, offset: int) -> int:
-        """Move the log start to that offset (DeleteRecords, KIP-107); whole segments before it are removed."""
+        """Move the log start to that offset (DeleteRecords, KIP-107).
+
+        Segments before it go when `remove_deleted` is called, which has to wait until the start is written down: a
+        power cut may take some of them and leave older ones, and only the start tells that none of them is missed.
+        """
         if not 0 <= offset <= self.end_offset:
             raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE, f"offset {offset} is beyond the end, {self.end_offset}")
         if offset > self.log_start_offset:
             self.log_start_offset = offset
-            self._remove_segments(self._segments.take_before(offset))
-            if self._epochs.truncate_start(offset):
-                self._epochs.store()
+            self._epochs.truncate_start(offset)  # not on the disk yet: who starts after a crash may find the old start
         return self.log_start_offset
 
-    def _remove_segments(self, doomed: Sequence[Segment]) -> None:
-        """Remove those segments' files, and the snapshots that only they need."""
+    def remove_deleted(self) -> None:
+        """Remove the segments before the log start, and the snapshots that only they need.
+
+        The names of the others are on the disk before, so that a power cut cannot take both.
+        """
+        doomed = self._segments.take_before(self.log_start_offset)
+        if doomed:
+            self._files.sync_directory(self._directory)
         for segment in doomed:
             segment.remove()
         first = self._segments.first_base_offset
