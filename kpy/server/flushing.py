@@ -14,7 +14,7 @@ from contextlib import suppress
 
 import trio
 
-from kpy.protocol.errors import KafkaError
+from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.server.storage_errors import StorageErrors
 from kpy.server.timers import Timers
 from kpy.server.workers import FLUSHING_THREADS_MAX, RunInWorker
@@ -76,6 +76,8 @@ class Flusher:
             else:
                 await sync.done.wait()
             if sync.error is not None and sync.up_to >= up_to:
+                if log.is_deleted:
+                    raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{log.name} was deleted")
                 raise self._errors.answer(log.name, sync.error) from sync.error
 
     async def flush_all(self, logs: Iterable[PartitionLog]) -> None:
@@ -131,7 +133,7 @@ class Flusher:
             self._flush_sealed(log)
 
     def _flush_sealed(self, log: PartitionLog) -> None:
-        if log.recovery_point < log.active_base_offset:
+        if log.recovery_point < log.active_base_offset and not log.is_deleted:
             self._rolled.add(log)
             self.flush_soon(log, lambda error: self._sealed_flushed(log, error))
         else:

@@ -177,6 +177,7 @@ class LogDirectory:
             for partition in partitions:
                 log = self.get(topic, partition)
                 if log is not None:
+                    log.is_deleted = True
                     del self._logs[topic, partition]
                     self._cleaner_offsets.pop((topic, partition), None)
                     target = _with_suffix(log.name, f".{log.topic_id.hex}{_DELETE_SUFFIX}")

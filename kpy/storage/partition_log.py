@@ -89,6 +89,7 @@ class PartitionLog(ReadableLog):
         "_sync_failed",
         "being_compacted",
         "context",
+        "is_deleted",
         "recovery_point",
     )
 
@@ -125,6 +126,8 @@ class PartitionLog(ReadableLog):
         self._directory = directory
         self.recovery_point = recovery_point
         self.context = LogContext.without_owner(files)
+        self.is_deleted = False
+        """Whether its files have other names by now, or none: who still works on it does so in vain."""
         self.being_compacted = False
         """Whether a round of compaction is under way; segments are not removed then."""
         self._names_version = 1
