@@ -20,8 +20,8 @@ from kpy.protocol.crc import Buffer
 
 T = TypeVar("T")
 
-PROBE_BYTES: Final = 256 * 1024
-"""How far apart the places are that are asked whether they are in memory: the kernel forgets files in large pieces."""
+PROBE_BYTES: Final = 128 * 1024
+"""How far apart the places are that are asked whether they are in memory: the kernel reads ahead by as much."""
 BRING_BYTES: Final = 128 * 1024
 _NO_WAIT: Final = getattr(os, "RWF_NOWAIT", None)
 _NO_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE)
@@ -81,14 +81,14 @@ class Descriptor:
             return False if error.errno == errno.EAGAIN else None
         return True
 
-    def bring(self, position: int, size: int) -> None:
-        """Read the bytes into memory, for a thread that may wait, and have the kernel begin with those behind."""
+    def bring(self, position: int, size: int, ahead: int = 0) -> None:
+        """Read the bytes into memory, for a thread that may wait, and have the kernel begin with some behind them."""
         buffer = bytearray(min(size, BRING_BYTES))
         end = position + size
+        if ahead and hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self._number, position, size + ahead, os.POSIX_FADV_WILLNEED)
         while position < end and (read := os.preadv(self._number, [buffer], position)):
             position += read
-        if hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(self._number, end, size, os.POSIX_FADV_WILLNEED)
 
     def write_at(self, position: int, data: Buffer) -> None:
         """Write over what is there."""

@@ -86,7 +86,7 @@ class FailingContent:
     def is_resident(self, position: int, size: int) -> bool | None:
         return self._disk.has(self._path, position, size) and self._content.is_resident(position, size)
 
-    def bring(self, position: int, size: int) -> None:
+    def bring(self, position: int, size: int, ahead: int = 0) -> None:
         self._disk.bringing = position, size
         self._disk.check("bring", self._path)
         self._disk.brought.append((self._path, position, size))
