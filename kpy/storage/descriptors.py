@@ -14,7 +14,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol, Self, TypeVar
 
 from kpy.protocol.crc import Buffer
 
@@ -34,10 +34,11 @@ class Descriptor:
     `cut_at` is where the file was cut since it was opened: what lay behind is gone, and reading it is an error.
     """
 
-    __slots__ = ("_number", "cut_at", "has_failed")
+    __slots__ = ("_is_for_sending", "_number", "cut_at", "has_failed")
 
     def __init__(self, number: int) -> None:
         self._number = number
+        self._is_for_sending = False
         self.cut_at = _UNCUT
         self.has_failed = False
 
@@ -46,6 +47,17 @@ class Descriptor:
 
     def fileno(self) -> int:
         return self._number
+
+    def for_sending(self) -> Self:
+        """Ranges of it will be sent: the kernel shall read ahead what it is told to, and not begin with more by itself.
+
+        It would do so within sendfile, and megabytes take milliseconds to ask for.
+        """
+        if not self._is_for_sending:
+            self._is_for_sending = True
+            if hasattr(os, "posix_fadvise"):
+                os.posix_fadvise(self._number, 0, 0, os.POSIX_FADV_RANDOM)
+        return self
 
     def read_at(self, position: int, size: int) -> bytes:
         self._check(position, size)

@@ -4,13 +4,14 @@ import errno
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kpy.protocol.crc import Buffer
 from kpy.storage.disk_files import DiskFile, DiskFiles
-from kpy.storage.files import Content, NotResident
+from kpy.storage.files import Content, FileRange, NotResident
 
 Refuses = Callable[[str, str], bool]
 """Of an operation and the path that it is for."""
@@ -138,6 +139,9 @@ class FailingFile(DiskFile):
     def truncate(self, size: int) -> None:
         self.disk.check("truncate", self.path)
         super().truncate(size)
+
+    def range(self, position: int, size_bytes: int) -> FileRange:
+        return replace(super().range(position, size_bytes), content=self.pin())
 
     def pin(self) -> Content:
         return FailingContent(super().pin(), self.disk, self.path)
