@@ -89,6 +89,10 @@ class Scenario:
         return [record for record in self.logs[partition] if record.offset >= start]
 
     @property
+    def transactional_logs(self) -> tuple[str, ...]:
+        return tuple(topic for topic in (self.transactional, self.compacted) if topic)
+
+    @property
     def topics(self) -> dict[str, int]:
         """Each topic, and how many partitions it has."""
         one = (self.appended, self.transactional, self.sequenced, self.compacted)

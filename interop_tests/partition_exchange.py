@@ -12,11 +12,13 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 from typing import Final
 
 from kafka import TopicPartition
+from kafka.errors import KafkaError
+from kafka.protocol.consumer import FetchRequest
 
 from interop_tests.brokers import Broker, KpyBroker
 from interop_tests.clients.java_console import run, tool
@@ -40,7 +42,7 @@ from interop_tests.log_scenario import (
     write_transactions,
 )
 from interop_tests.oracle.node import STORAGE_LOGGING, KafkaNode
-from interop_tests.wire import append
+from interop_tests.wire import Wire, append
 from kpy.protocol.records import Record, build_batch
 
 PARTITION_METADATA: Final = "partition.metadata"
@@ -48,8 +50,12 @@ CHECKPOINTS: Final = (
     "recovery-point-offset-checkpoint",
     "log-start-offset-checkpoint",
     "replication-offset-checkpoint",
+    "cleaner-offset-checkpoint",
 )
 CLEAN_SHUTDOWN: Final = ".kafka_cleanshutdown"
+READ_COMMITTED: Final = 1
+FETCH_BYTES: Final = (700, 1500, 5000)
+"""Where a fetch ends with the batch before the first index entry, Kafka may tell of a transaction behind it, too."""
 SAME: Final = "same"
 COMPACTED_ROUNDS: Final = 24
 COMPACTED_KEYS: Final = 6
@@ -63,6 +69,8 @@ class Seen:
     records: dict[Partition, list[Written]]
     committed: dict[Partition, list[Written]]
     bounds: dict[Partition, tuple[int, int]]
+    aborted: dict[tuple[Partition, int, int], tuple[int, list[tuple[int, int]]]]
+    """Partition, offset and max bytes of a fetch -> last stable offset, producer ids and first offsets."""
     by_time: dict[tuple[Partition, int], tuple[int, int] | None]
     """Partition and timestamp -> offset and timestamp of the first record from then on."""
 
@@ -92,7 +100,9 @@ def look(broker: Broker, scenario: Scenario) -> Seen:
     with ExitStack() as stack:
         consumer = Clients(broker.bootstrap, stack, str).consumer()
         partitions = [part for topic, count in scenario.topics.items() for part in partitions_of(topic, count)]
-        starts = eventually(lambda: consumer.beginning_offsets(partitions), "where the logs start")
+        starts = eventually(
+            lambda: consumer.beginning_offsets(partitions), "where the logs start", ignoring=(KafkaError,)
+        )
         ends = consumer.end_offsets(partitions)
         bounds = {(part.topic, part.partition): (starts[part], ends[part]) for part in partitions}
         by_time = {}
@@ -104,9 +114,36 @@ def look(broker: Broker, scenario: Scenario) -> Seen:
     return Seen(
         records={part: read(broker, part, offset=start) for part, (start, _) in bounds.items()},
         committed={part: read(broker, part, offset=start, committed=True) for part, (start, _) in bounds.items()},
+        aborted=_ask_for_aborted(
+            broker, {part: bounds[part] for part in bounds if part[0] in scenario.transactional_logs}
+        ),
         bounds=bounds,
         by_time=by_time,
     )
+
+
+def _ask_for_aborted(
+    broker: Broker, bounds: dict[Partition, tuple[int, int]]
+) -> dict[tuple[Partition, int, int], tuple[int, list[tuple[int, int]]]]:
+    Fetch = FetchRequest.FetchTopic  # noqa: N806
+    answers = {}
+    with Wire(broker) as wire:
+        for (topic, index), (start, end) in bounds.items():
+            for offset, max_bytes in product(range(start, end, 5), FETCH_BYTES):
+                part = Fetch.FetchPartition(
+                    partition=index,
+                    current_leader_epoch=-1,
+                    fetch_offset=offset,
+                    log_start_offset=-1,
+                    partition_max_bytes=max_bytes,
+                )
+                asked = Fetch(topic=topic, partitions=[part])
+                request = FetchRequest(max_bytes=1_000_000, topics=[asked], isolation_level=READ_COMMITTED)
+                [answer] = wire.ask(request, 11).responses
+                [fetched] = answer.partitions
+                aborted = [(one.producer_id, one.first_offset) for one in fetched.aborted_transactions]
+                answers[(topic, index), offset, max_bytes] = fetched.last_stable_offset, aborted
+    return answers
 
 
 def go_on(broker: Broker, scenario: Scenario) -> list[tuple[int, int]]:
@@ -157,8 +194,8 @@ def append_same(broker: Broker, batches: Sequence[bytes]) -> None:
         offset += 9
 
 
-def write_compacted(broker: Broker, scenario: Scenario, unique: Callable[[str], str]) -> None:
-    """Few keys again and again, in transactions of which every third is aborted, until the cleaner was there."""
+def write_compacted(broker: KafkaNode, scenario: Scenario, unique: Callable[[str], str]) -> None:
+    """Few keys again and again, in transactions of which every third is aborted, until the cleaner is done."""
     with ExitStack() as stack:
         scenario.compacted = Clients(broker.bootstrap, stack, unique).topic(1, name="compacted", **COMPACTION)
     partition = scenario.compacted, 0
@@ -170,9 +207,19 @@ def write_compacted(broker: Broker, scenario: Scenario, unique: Callable[[str], 
             value = None if (number + key) % 5 == 0 else b"%d" % number * 20
             producer.produce(scenario.compacted, value, key=b"key %d" % key, partition=0)
         (producer.commit_transaction if number % 3 else producer.abort_transaction)(PATIENCE_S)
-    written = COMPACTED_ROUNDS * COMPACTED_KEYS
-    eventually(lambda: len(read(broker, partition)) < written / 2, "the cleaner was there", every_s=0.5)
-    scenario.logs[partition] = read(broker, partition)
+    seen: list[list[Written]] = [[]]
+
+    def cleaned() -> bool:
+        """All is cleaned but the active segment, and twice the same records are left."""
+        seen.append(read(broker, partition))
+        directory = broker.scratch / "data"
+        active = max(directory.glob(f"{scenario.compacted}-0/*.log")).stem
+        row = _rows(directory / "cleaner-offset-checkpoint").get(f"{scenario.compacted}-0", "0")
+        return int(row.split()[-1]) == int(active) and seen[-1] == seen[-2]
+
+    eventually(cleaned, "the cleaner is done", every_s=0.5)
+    scenario.logs[partition] = seen[-1]
+    assert len(seen[-1]) < COMPACTED_ROUNDS * COMPACTED_KEYS / 2
 
 
 def make_exchange(scratch: Path) -> Exchange:

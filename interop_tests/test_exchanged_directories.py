@@ -75,6 +75,12 @@ def test_committed_records(exchange: Exchange, after: str) -> None:
     assert exchange.seen[after].committed == expected
 
 
+def test_aborted_transactions(exchange: Exchange, after: str) -> None:
+    """A fetch of committed records is told of the same aborted transactions, wherever it begins and ends."""
+    assert exchange.seen[after].aborted == seen_before(exchange, after).aborted
+    assert any(aborted for _, aborted in exchange.seen[after].aborted.values())
+
+
 def test_bounds(exchange: Exchange, after: str) -> None:
     """A log begins and ends where it did, records that were deleted stay deleted."""
     expected = {
@@ -120,7 +126,7 @@ def test_kafka_recovers_nothing(exchange: Exchange) -> None:
         """What is said of these topics' logs as they are loaded, without names and numbers."""
         names = [f"{topic}-{index}" for topic, count in topics.items() for index in range(count)]
         said = [line for line in lines if any(re.search(rf"{name}[,\]/]", line) for name in names)]
-        return {re.sub(r"[-\w/.=]*[\d/][-\w/.]*", "#", line.split(" INFO ", 1)[1]) for line in said}
+        return {re.sub(r"topicId=[^,]+|[-\w/.=]*[\d/][-\w/.]*", "#", line.split(" INFO ", 1)[1]) for line in said}
 
     # What kpy's second clean stop has outdated. Kafka's own logs have been stopped only once by then.
     outdated = {"SnapshotFile: Deleted producer state snapshot #"}
