@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 Part = Buffer | FileRange
 
 ACCEPT_RETRY_SECONDS = 0.1
+ACCEPTED_BETWEEN_CHECKPOINTS = 64
+"""Between two of them every other connection that is ready is served."""
 FREE_PORT_ATTEMPTS = 16
 ACCEPT_ERRORS_OF_THE_MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 ACCEPT_ERRORS_OF_THE_PEER = {errno.ECONNABORTED, errno.EPERM, errno.EPROTO}
@@ -253,6 +255,7 @@ async def accept_forever(
     over; any other failure is loud.
     """
     logs = OncePerSecond()
+    accepted = 0
     while True:
         try:
             sock, _ = listener.accept()
@@ -272,7 +275,9 @@ async def accept_forever(
                 sock.close()
             else:
                 serve(stream)
-            await trio.lowlevel.checkpoint()
+            accepted += 1
+            if accepted % ACCEPTED_BETWEEN_CHECKPOINTS == 0:
+                await trio.lowlevel.checkpoint()
 
 
 def descriptor_limit() -> int:
