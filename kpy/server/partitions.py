@@ -198,6 +198,11 @@ class Partition:
         self.waiters.wake()
         return start
 
+    def remove_deleted(self) -> None:
+        """Remove what lies before the log start, some of it if it is much. Raises KAFKA_STORAGE_ERROR."""
+        with self._errors.answered(self._log.name):
+            self._log.remove_deleted()
+
     def _advance(self, size_bytes: int) -> None:
         self.high_watermark = self._log.end_offset
         self.waiters.more_bytes(size_bytes)
@@ -276,12 +281,12 @@ class Partitions:
         partition = self._open.get((log.topic, log.partition))
         return log.last_stable_offset if partition is None else partition.last_stable_offset
 
-    def delete_old_segments(self, log: PartitionLog, *, now_ms: int) -> int:
-        """Have some go that retention does not keep; how many. Raises OSError."""
+    def delete_old_records(self, log: PartitionLog, *, now_ms: int) -> bool:
+        """Move the log start behind what retention does not keep; whether there is some. Raises OSError."""
         partition = self._open.get((log.topic, log.partition))
         high_watermark = log.end_offset if partition is None else partition.high_watermark
         try:
-            return log.delete_old_segments(high_watermark=high_watermark, now_ms=now_ms)
+            return log.delete_old_records(high_watermark=high_watermark, now_ms=now_ms)
         finally:
             if partition is not None:
                 partition.waiters.wake()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable
 import trio
 
 from kpy.config import BrokerConfig
+from kpy.protocol.errors import KafkaError
 from kpy.server.clock import Clock
 from kpy.server.partitions import Partitions
 from kpy.storage.partition_log import PartitionLog
@@ -47,15 +48,34 @@ class Retention:
                 await self._check(log for log in self._partitions.tended_logs() if log.topic in altered)
 
     async def _check(self, logs: Iterable[PartitionLog]) -> None:
+        """Move log starts, have them on the disk, and remove what lies before them, in this order."""
+        doomed = []
         for log in logs:
-            deleted = True
-            while deleted:
-                deleted = self._delete_some(log)
-                await trio.lowlevel.checkpoint()
+            if self._delete_records(log):
+                doomed.append(log)
+            await trio.lowlevel.checkpoint()
+        if doomed and await self._write_log_starts():
+            for log in doomed:
+                while self._remove_some(log):
+                    await trio.lowlevel.checkpoint()
 
-    def _delete_some(self, log: PartitionLog) -> bool:
+    def _delete_records(self, log: PartitionLog) -> bool:
         try:
-            return self._partitions.delete_old_segments(log, now_ms=self._clock.now_ms()) > 0
+            return self._partitions.delete_old_records(log, now_ms=self._clock.now_ms())
         except OSError as error:
             logger.error("%s: cannot delete old segments: %s", log.name, error)
+            return False
+
+    async def _write_log_starts(self) -> bool:
+        try:
+            await self._partitions.checkpoint_log_starts()
+        except KafkaError:  # it is in the broker's log; the next check tries again
+            return False
+        return True
+
+    def _remove_some(self, log: PartitionLog) -> bool:
+        try:
+            return log.remove_deleted() > 0
+        except OSError as error:
+            logger.error("%s: cannot remove old segments: %s", log.name, error)
             return False

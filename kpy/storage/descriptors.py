@@ -14,14 +14,14 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol, Self, TypeVar
 
 from kpy.protocol.crc import Buffer
 
 T = TypeVar("T")
 
-PROBE_BYTES: Final = 256 * 1024
-"""How far apart the places are that are asked whether they are in memory: the kernel forgets files in large pieces."""
+PROBE_BYTES: Final = 128 * 1024
+"""How far apart the places are that are asked whether they are in memory: the kernel reads ahead by as much."""
 BRING_BYTES: Final = 128 * 1024
 _NO_WAIT: Final = getattr(os, "RWF_NOWAIT", None)
 _NO_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE)
@@ -34,10 +34,11 @@ class Descriptor:
     `cut_at` is where the file was cut since it was opened: what lay behind is gone, and reading it is an error.
     """
 
-    __slots__ = ("_number", "cut_at", "has_failed")
+    __slots__ = ("_is_for_sending", "_number", "cut_at", "has_failed")
 
     def __init__(self, number: int) -> None:
         self._number = number
+        self._is_for_sending = False
         self.cut_at = _UNCUT
         self.has_failed = False
 
@@ -46,6 +47,17 @@ class Descriptor:
 
     def fileno(self) -> int:
         return self._number
+
+    def for_sending(self) -> Self:
+        """Ranges of it will be sent: the kernel shall read ahead what it is told to, and not begin with more by itself.
+
+        It would do so within sendfile, and megabytes take milliseconds to ask for.
+        """
+        if not self._is_for_sending:
+            self._is_for_sending = True
+            if hasattr(os, "posix_fadvise"):
+                os.posix_fadvise(self._number, 0, 0, os.POSIX_FADV_RANDOM)
+        return self
 
     def read_at(self, position: int, size: int) -> bytes:
         self._check(position, size)
@@ -81,14 +93,14 @@ class Descriptor:
             return False if error.errno == errno.EAGAIN else None
         return True
 
-    def bring(self, position: int, size: int) -> None:
-        """Read the bytes into memory, for a thread that may wait, and have the kernel begin with those behind."""
+    def bring(self, position: int, size: int, ahead: int = 0) -> None:
+        """Read the bytes into memory, for a thread that may wait, and have the kernel begin with some behind them."""
         buffer = bytearray(min(size, BRING_BYTES))
         end = position + size
+        if ahead and hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self._number, position, size + ahead, os.POSIX_FADV_WILLNEED)
         while position < end and (read := os.preadv(self._number, [buffer], position)):
             position += read
-        if hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(self._number, end, size, os.POSIX_FADV_WILLNEED)
 
     def write_at(self, position: int, data: Buffer) -> None:
         """Write over what is there."""

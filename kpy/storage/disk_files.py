@@ -14,8 +14,10 @@ from kpy.storage.files import AlreadyLocked, Content, File, FileRange, Lock, Not
 
 OPEN_FILES_MAX: Final = 1024
 """How many files stay open where nobody says otherwise."""
-RECENT_BYTES_MAX: Final = 64 * 1024 * 1024
-"""So much of what all files together were given last is taken to be in memory without asking."""
+RECENT_BYTES_MAX: Final = 8 * 1024 * 1024
+"""So much of what all files together were given last is taken to be in memory without asking: what consumers at the
+tail read. The kernel may forget more than that at once if somebody else reads much and memory is short.
+"""
 
 
 class _Mark(NamedTuple):
@@ -65,7 +67,7 @@ class DiskFile:
         return self._opened()
 
     def range(self, position: int, size_bytes: int) -> FileRange:
-        return FileRange(self.pin(), position, size_bytes, self._is_recent(position))
+        return FileRange(self._opened().for_sending(), position, size_bytes, self._is_recent(position))
 
     def _is_recent(self, position: int) -> bool:
         """Whether what is behind that position is among the last that any file was given."""

@@ -47,8 +47,8 @@ class Content(Protocol):
     def is_resident(self, position: int, size: int) -> bool | None:
         """Whether those bytes can be read without waiting for a disk; None if that cannot be known."""
 
-    def bring(self, position: int, size: int) -> None:
-        """Make those bytes resident."""
+    def bring(self, position: int, size: int, ahead: int = 0) -> None:
+        """Make those bytes resident, and begin with so many behind them, which will be asked for next."""
 
     def write_at(self, position: int, data: Buffer) -> None:
         """Write over bytes that the file has."""

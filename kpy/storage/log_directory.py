@@ -4,7 +4,7 @@ meta.properties                       cluster id, node id, directory id
 .lock                                 held by the broker that runs on the directory
 .kafka_cleanshutdown                  the last broker wrote all it had before it ended
 recovery-point-offset-checkpoint      everything before it is on the disk
-log-start-offset-checkpoint           where logs start that do not start with a segment
+log-start-offset-checkpoint           where logs start that do not start at 0
 replication-offset-checkpoint         high watermarks
 cleaner-offset-checkpoint             up to where logs have been compacted
 <topic>-<partition>/                  see `kpy.storage.partition_log`
@@ -13,6 +13,7 @@ cleaner-offset-checkpoint             up to where logs have been compacted
 """
 
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Final, NamedTuple, Self
@@ -62,13 +63,27 @@ class LogDirectory:
     After a clean shutdown a log is opened when it is first asked for, so that ten thousand cost no time at the start.
     """
 
-    __slots__ = ("_cleaner_offsets", "_files", "_lock", "_logs", "_unopened", "context", "high_watermarks", "meta")
+    __slots__ = (
+        "_checkpointed",
+        "_cleaner_offsets",
+        "_files",
+        "_lock",
+        "_logs",
+        "_unopened",
+        "_writing",
+        "context",
+        "high_watermarks",
+        "meta",
+    )
 
     def __init__(self, files: Files, lock: Lock) -> None:
         self._files = files
         self._lock = lock
         self._logs: dict[TopicPartition, PartitionLog] = {}
         self._unopened: dict[TopicPartition, _Unopened] = {}
+        self._checkpointed: set[TopicPartition] = set()
+        """What the checkpoints on the disk may have an entry of."""
+        self._writing = threading.Lock()
         self.context = LogContext.without_owner(files)
         """What the logs are given by their owner; one for all."""
         self._cleaner_offsets: dict[TopicPartition, int] = {}
@@ -136,6 +151,8 @@ class LogDirectory:
         name = f"{topic}-{partition}"
         if self._files.exists(name):
             self._set_aside(name)
+        if key in self._checkpointed:
+            self.checkpoint()  # what they say is of an older topic, which may have been longer
         try:
             log = self._logs[key] = self._make(name, topic, partition, topic_id, config or LogConfig())
         except OSError:
@@ -214,7 +231,9 @@ class LogDirectory:
 
     def checkpoint(self, high_watermarks: Mapping[TopicPartition, int] | None = None) -> None:
         """Write recovery points, log starts and high watermarks (by default, the ends of the logs)."""
-        self.write(self.checkpoint_offsets(high_watermarks))
+        offsets = self.checkpoint_offsets(high_watermarks)
+        self._checkpointed.clear()
+        self.write(offsets)
 
     def checkpoint_offsets(self, high_watermarks: Mapping[TopicPartition, int] | None = None) -> CheckpointOffsets:
         """What a checkpoint consists of, as it is now; of what is not open, what it was."""
@@ -231,19 +250,20 @@ class LogDirectory:
         }
 
     def log_start_offsets(self) -> CheckpointOffsets:
-        """Where logs start, so that records which were deleted stay deleted."""
+        """Where logs start, so that records which were deleted stay deleted.
+
+        Also where a log starts with a segment: a power cut may bring back some of those that were before it.
+        """
         starts = {key: log.known.log_start_offset for key, log in self._unopened.items() if log.known.log_start_offset}
-        starts |= {
-            key: log.log_start_offset
-            for key, log in self._logs.items()
-            if log.log_start_offset > log.segment_base_offsets[0]
-        }
+        starts |= {key: log.log_start_offset for key, log in self._logs.items() if log.log_start_offset}
         return {checkpoints.LOG_START_OFFSET: starts}
 
     def write(self, offsets: CheckpointOffsets) -> None:
-        """Write and sync these checkpoints; may be called from any thread, from one at a time."""
-        for name, rows in offsets.items():
-            self._files.replace(name, checkpoints.encode_offsets(rows))
+        """Write and sync these checkpoints; may be called from any thread."""
+        with self._writing:
+            for name, rows in offsets.items():
+                self._checkpointed |= rows.keys()
+                self._files.replace(name, checkpoints.encode_offsets(rows))
 
     def cleaner_offset(self, topic: str, partition: int) -> int | None:
         """Up to where the log was compacted, as far as that is known."""
@@ -297,12 +317,17 @@ class LogDirectory:
         files = self._files
         names = files.list()
         clean = _CLEAN_SHUTDOWN in names
-        files.remove(_CLEAN_SHUTDOWN)
+        if clean:
+            files.remove(_CLEAN_SHUTDOWN)
+        # What is read here was perhaps not on the disk yet when the last broker was killed; and a power cut must not
+        # bring the marker back, which would let it all be taken for flushed.
+        files.sync_directory()
         recovery_points = self._read_offsets(checkpoints.RECOVERY_POINT)
         not_flushed = None if clean or recovery_points is None else 0
         starts = self._read_offsets(checkpoints.LOG_START_OFFSET) or {}
         self._cleaner_offsets = self._read_offsets(checkpoints.CLEANER_OFFSET) or {}
         self.high_watermarks = self._read_offsets(checkpoints.REPLICATION_OFFSET) or {}
+        self._checkpointed = {*(recovery_points or {}), *starts}
         for name in names:
             if name.endswith(_DELETE_SUFFIX):
                 files.remove_directory(name)

@@ -103,7 +103,7 @@ class MemoryContent:
     def is_resident(self, position: int, size: int) -> bool:
         return True
 
-    def bring(self, position: int, size: int) -> None:
+    def bring(self, position: int, size: int, ahead: int = 0) -> None:
         pass
 
     def write_at(self, position: int, data: Buffer) -> None:

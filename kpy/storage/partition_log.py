@@ -234,51 +234,55 @@ class PartitionLog(ReadableLog):
     # --- removing
 
     def delete_records_before(self, offset: int) -> int:
-        """Move the log start to that offset (DeleteRecords, KIP-107); whole segments before it are removed.
-
-        If there are many, those that are left go when `delete_old_segments` is called.
-        """
+        """Move the log start to that offset (DeleteRecords, KIP-107); the segments before it go by `remove_deleted`."""
         if not 0 <= offset <= self.end_offset:
             raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE, f"offset {offset} is beyond the end, {self.end_offset}")
         if offset > self.log_start_offset:
             self._move_start(offset)
-            if not self.being_compacted:
-                self._segments.remove_oldest(min(self._segments.count_before(offset), SEGMENTS_AT_ONCE), self._discard)
         return self.log_start_offset
 
-    def delete_old_segments(self, *, high_watermark: int, now_ms: int) -> int:
-        """Remove the oldest segments if they are too old, too much, or before the log start, some at a time; how many.
+    def delete_old_records(self, *, high_watermark: int, now_ms: int) -> bool:
+        """Move the log start behind the segments that retention does not keep; whether there are some to remove.
 
-        OSError if the disk refuses: no segment behind that one is removed, and the next call tries again.
+        OSError if the active one is among them and the log cannot roll.
         """
         if self.being_compacted:
-            return 0
+            return False
         ends = (*self._segments.base_offsets[1:], self.end_offset)
         spans = [
             SegmentSpan(end, segment.size, segment.newest_ms())
             for segment, end in zip(self._segments, ends, strict=True)
         ]
-        removed = 0
+        count = 0
         for doomed in old_segments(
             spans, self.config, log_start_offset=self.log_start_offset, high_watermark=high_watermark, now_ms=now_ms
         ):
-            count = min(doomed.segments, SEGMENTS_AT_ONCE - removed)
-            if not count:
-                break
-            removed += count
-            if removed == len(spans):
-                self._roll()
-            start = ends[removed - 1]
+            count += doomed.segments
+            start = ends[count - 1]
             _logger.info("%s: deleting %d segments before offset %d: %s", self.name, count, start, doomed.reason)
+            if count == len(spans):
+                self._roll()
             self._move_start(max(self.log_start_offset, start))
-            self._segments.remove_oldest(count, self._discard)
-        return removed
+        return count > 0
+
+    def remove_deleted(self) -> int:
+        """Remove the oldest segments before the log start, some at a time; how many.
+
+        The start has to be written down before: a power cut may take some of them and leave older ones, and only the
+        start tells that none of them is missed. Neither may it take the names of those that stay. OSError if the disk
+        refuses; the next call tries again.
+        """
+        count = min(self._segments.count_before(self.log_start_offset), SEGMENTS_AT_ONCE)
+        if self.being_compacted or not count:
+            return 0
+        if self._names_version != self._names_synced:
+            self._segments.sync_names()
+        self._segments.remove_oldest(count, self._discard)
+        return count
 
     def _move_start(self, offset: int) -> None:
         self.log_start_offset = offset
-        if self._epochs.truncate_start(offset):
-            self._epochs.store()
-            self._names_version += 1
+        self._epochs.truncate_start(offset)  # not in the file yet: who starts after a crash may find the old start
 
     def _discard(self, deleted: Sequence[str]) -> None:
         if deleted:

@@ -296,9 +296,10 @@ def test_leader_epochs(log: PartitionLog) -> None:
 
 
 def test_delete_records(log: PartitionLog, files: Files) -> None:
-    """The log starts where it was told to; segments and snapshots before are gone."""
+    """The log starts where it was told to; segments and snapshots before are gone when they are to be removed."""
     append_sized(log, 35)
     assert log.delete_records_before(25) == 25
+    log.remove_deleted()
     log.check_invariants()
     assert list(log.segment_base_offsets) == [20, 30]
     assert log.delete_records_before(10) == 25
@@ -309,6 +310,7 @@ def test_delete_records(log: PartitionLog, files: Files) -> None:
     assert not any(name.startswith("00000000000000000010") for name in files.list("topic-0"))
     assert [b.header.base_offset for b in read_batches(read(log, 25))] == list(range(25, 30))
     assert log.delete_records_before(35) == 35
+    log.remove_deleted()
     assert list(log.segment_base_offsets) == [30]
     assert read(log, 35) == b""
     append_sized(log, 1)

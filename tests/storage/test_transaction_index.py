@@ -212,6 +212,7 @@ def test_deleted_with_their_segment(files: Files) -> None:
     for sequence in range(1, 8):
         send(log, 5, sequence)
     log.delete_records_before(6)
+    log.remove_deleted()
     assert index_files(files) == []
     assert log.aborted_transactions(0, log.end_offset) == []
 
