@@ -10,7 +10,7 @@ from benchmarks import brokers
 from benchmarks.brokers import BrokerFailed, Candidate, processors, running
 from benchmarks.metrics import FULL, QUICK, Measurements, Metric, Scale
 from benchmarks.report import as_json, markdown
-from benchmarks.workloads import WORKLOADS
+from benchmarks.workloads import SUITES, Workload
 
 CANDIDATES = (
     Candidate("kpy", brokers.kpy()),
@@ -28,7 +28,8 @@ def main() -> int:
     failures = 0
     for number in range(options.rounds or scale.rounds):
         for candidate in candidates:
-            measured, failed = _measure(candidate, scale, options.workload, f"round {number + 1}, {candidate.name}")
+            title = f"round {number + 1}, {candidate.name}"
+            measured, failed = _measure(candidate, scale, _workloads(options), title)
             results[candidate.name].append(measured)
             failures += failed
     print(f"{processors()} processors, {platform.system()} {platform.machine()}, Python {platform.python_version()}\n")
@@ -38,15 +39,18 @@ def main() -> int:
     return 1 if failures else 0
 
 
-def _measure(candidate: Candidate, scale: Scale, names: Sequence[str] | None, title: str) -> tuple[Measurements, int]:
+def _workloads(options: argparse.Namespace) -> Sequence[Workload]:
+    chosen = SUITES[options.suite]
+    return [workload for workload in chosen if options.workload is None or workload.__name__ in options.workload]
+
+
+def _measure(candidate: Candidate, scale: Scale, workloads: Sequence[Workload], title: str) -> tuple[Measurements, int]:
     """One round of one broker: what was measured, and how many workloads failed."""
     measured: dict[Metric, float] = {}
     failures = 0
     try:
         with running(candidate) as broker:
-            for workload in WORKLOADS:
-                if names is not None and workload.__name__ not in names:
-                    continue
+            for workload in workloads:
                 print(f"{title}: {workload.__name__}", file=sys.stderr, flush=True)
                 try:
                     measured |= workload(broker, scale)
@@ -77,7 +81,8 @@ def _options() -> argparse.Namespace:
         metavar="NAME=COMMAND",
         help="another broker, by its command line with {port} and, if it wants one, {directory} in it; may be repeated",
     )
-    workloads = [workload.__name__ for workload in WORKLOADS]
+    parser.add_argument("--suite", choices=SUITES, default="clients", help="default: clients; log takes minutes")
+    workloads = [workload.__name__ for suite in SUITES.values() for workload in suite]
     parser.add_argument("--workload", action="append", choices=workloads, help="leave out the others; may be repeated")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every round's numbers there")
     return parser.parse_args()

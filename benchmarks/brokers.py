@@ -21,8 +21,8 @@ from interop_tests.brokers import free_port, resident_bytes
 from interop_tests.oracle.node import KafkaNode
 
 PACKAGE = Path(__file__).parent.parent / "kpy"
-START_TIMEOUT_S = 60.0
-STOP_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 300.0
+STOP_TIMEOUT_S = 120.0
 START_POLL_S = 0.001
 OUTPUT_TAIL_BYTES = 4_000
 KAFKA_HEAP = "1g"
@@ -47,18 +47,54 @@ class Candidate:
     command: Callable[[Path, int], Sequence[str]]
 
 
-@dataclass(frozen=True, slots=True)
 class RunningBroker:
-    """A started broker that has answered its first request."""
+    """A broker that has answered its first request; `directory` is where its files are, if it has any."""
 
-    name: str
-    port: int
-    pid: int
-    start_s: float
+    def __init__(self, candidate: Candidate, directory: Path) -> None:
+        self.name = candidate.name
+        self.port = free_port()
+        self.directory = directory
+        self.start_s = 0.0
+        self._command = candidate.command(directory, self.port)
+        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def bootstrap(self) -> str:
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        return self._running.pid
+
+    @property
+    def _running(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None, f"{self.name} is not running"
+        return self._process
+
+    def start(self) -> None:
+        """From exec to the first answer."""
+        with (self.directory / "output").open("ab") as output:
+            started = time.perf_counter()
+            self._process = subprocess.Popen(self._command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+        _await_answer(self._process, self.port, started + START_TIMEOUT_S)
+        self.start_s = time.perf_counter() - started
+
+    def stop(self) -> None:
+        """SIGTERM, and wait."""
+        if self._process is not None:
+            _end(self._process)
+            self._process = None
+
+    def check_alive(self) -> None:
+        _check_alive(self._running)
+
+    def keeps_files(self) -> bool:
+        """Whether its data is on the disk, as with the brokers of `kpy` and `kafka` here."""
+        return (self.directory / "data").exists()
+
+    def descriptors(self) -> int:
+        """How many files and sockets it has open."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def cpu_s(self) -> float:
         """User and system time of all its threads so far, to the nanosecond: Linux's clock of another process."""
@@ -103,20 +139,16 @@ def from_template(template: str) -> Callable[[Path, int], Sequence[str]]:
 def running(candidate: Candidate) -> Iterator[RunningBroker]:
     """The broker from its first answer to the end of the block; then it and its files are gone."""
     with TemporaryDirectory(prefix=f"benchmark-{candidate.name}-", ignore_cleanup_errors=True) as directory:
-        scratch, port = Path(directory), free_port()
-        command = candidate.command(scratch, port)
-        with (scratch / "output").open("wb") as output:
-            started = time.perf_counter()
-            process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+        broker = RunningBroker(candidate, Path(directory))
         try:
-            _await_answer(process, port, started + START_TIMEOUT_S)
-            yield RunningBroker(candidate.name, port, process.pid, time.perf_counter() - started)
-            _check_alive(process)
+            broker.start()
+            yield broker
+            broker.check_alive()
         except Exception as error:
-            tail = (scratch / "output").read_bytes()[-OUTPUT_TAIL_BYTES:].decode(errors="replace")
+            tail = (broker.directory / "output").read_bytes()[-OUTPUT_TAIL_BYTES:].decode(errors="replace")
             raise BrokerFailed(f"{candidate.name}: {error!r}\n{tail}") from error
         finally:
-            _end(process)
+            broker.stop()
 
 
 def _await_answer(process: subprocess.Popen[bytes], port: int, deadline: float) -> None:

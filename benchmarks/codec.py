@@ -1,161 +1,165 @@
-"""The codec against kafka-python's generated one, on the same messages: `python -m benchmarks.codec`.
+"""The codec, on every request and response in every version, a typical message and a large one: `python -m
+benchmarks.codec`. For a part of them: `--only fetch`.
 
-Each line is the best of several rounds, taken in turn, in microseconds for one message. Ours comes first, from bytes
-and to bytes; above 1 the ratio is how many times as long kafka-python takes. Both decode and encode the very same
-bytes, which is checked first.
+A line is a message: its bytes, and for decoding and for encoding the microseconds, the nanoseconds a byte, and, where
+kafka-python has that message and version, the microseconds of its generated codec and how many times as long that is.
+Both codecs are given the very same bytes, and messages that they have made of these; that they agree on them is checked
+first. Each number is CPU time, the best of several rounds in which the two take turns, so that a busy machine harms
+none of them; where they are close there are more rounds. The summary is what docs/performance.md shows.
 """
 
+import argparse
+import statistics
+import time
 import timeit
-import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from kafka.protocol.consumer import FetchResponse as TheirFetchResponse
-from kafka.protocol.consumer import HeartbeatRequest as TheirHeartbeatRequest
-from kafka.protocol.consumer import HeartbeatResponse as TheirHeartbeatResponse
-from kafka.protocol.metadata import MetadataResponse as TheirMetadataResponse
-from kafka.protocol.producer import ProduceRequest as TheirProduceRequest
-from kafka.protocol.producer import ProduceResponse as TheirProduceResponse
-
-from kpy.protocol.messages.fetch import FetchableTopicResponse, FetchResponse, PartitionData
-from kpy.protocol.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
-from kpy.protocol.messages.metadata import (
-    MetadataResponse,
-    MetadataResponseBroker,
-    MetadataResponsePartition,
-    MetadataResponseTopic,
-)
-from kpy.protocol.messages.produce import (
-    PartitionProduceData,
-    PartitionProduceResponse,
-    ProduceRequest,
-    ProduceResponse,
-    TopicProduceData,
-    TopicProduceResponse,
-)
+from benchmarks.codec_messages import SHAPES, Shape, every_version, message
 from kpy.protocol.schema import Data
+from tests.protocol import kafka_python_codec
 
 ROUNDS = 7
-SECONDS_A_ROUND = 0.05
+SECONDS_A_ROUND = 0.002
+CLOSE_RATIO = 1.25
+MORE_ROUNDS = 30
+SLOWEST = 10
 
 
 class Case(NamedTuple):
-    title: str
-    ours: Data
-    theirs: Any
+    """A message to measure."""
+
+    declaration: type[Data]
     version: int
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One direction of one case."""
+
+    name: str
+    direction: str
+    shape: str
+    size_bytes: int
+    us: float
+    theirs_us: float | None
+
+    @property
+    def ns_per_byte(self) -> float:
+        return self.us * 1000 / max(self.size_bytes, 1)
+
+    @property
+    def ratio(self) -> float | None:
+        return None if self.theirs_us is None else self.theirs_us / self.us
 
 
 def cases() -> list[Case]:
+    """All that there is to measure."""
+    return [Case(declaration, version, shape) for declaration, version in every_version() for shape in SHAPES]
+
+
+def measure(case: Case, seconds_a_round: float = SECONDS_A_ROUND) -> list[Measured]:
+    """Decoding and encoding."""
+    declaration, version, shape = case
+    ours = message(declaration, version, shape)
+    encoded = ours.encode(version)
+    if declaration.decode(encoded, version) != ours:
+        raise SystemExit(f"{declaration.__name__} version {version} is not what it was")
+    actions: list[Callable[[], object]] = [
+        lambda: declaration.decode(encoded, version),
+        lambda: ours.encode(version),
+    ]
+    if kafka_python_codec.has_codec(declaration):
+        codec = kafka_python_codec.codec_of(declaration)
+        theirs = their_message(codec, encoded, version)
+        actions += [lambda: codec.decode(encoded, version=version), lambda: theirs.encode(version=version)]
+    decode_us, encode_us, *their_us = best_us(actions, seconds_a_round)
+    their_decode_us, their_encode_us = their_us or (None, None)
+    name = f"{declaration.__name__} v{version}"
     return [
-        Case("Produce request v9, 1 partition", produce_request(), TheirProduceRequest, 9),
-        Case("Produce response v9, 1 partition", produce_response(), TheirProduceResponse, 9),
-        Case("Fetch response v11, 50 partitions", fetch_response(), TheirFetchResponse, 11),
-        Case("Fetch response v12, 50 partitions", fetch_response(), TheirFetchResponse, 12),
-        Case("Metadata response v8, 100 topics x 10", metadata_response(), TheirMetadataResponse, 8),
-        Case("Metadata response v9, 100 topics x 10", metadata_response(), TheirMetadataResponse, 9),
-        Case("Metadata response v12, 100 topics x 10", metadata_response(), TheirMetadataResponse, 12),
-        Case("Heartbeat request v4", heartbeat_request(), TheirHeartbeatRequest, 4),
-        Case("Heartbeat response v4", HeartbeatResponse(throttle_time_ms=0, error_code=0), TheirHeartbeatResponse, 4),
+        Measured(name, "decode", shape.name, len(encoded), decode_us, their_decode_us),
+        Measured(name, "encode", shape.name, len(encoded), encode_us, their_encode_us),
     ]
 
 
-def produce_request() -> ProduceRequest:
-    partition = PartitionProduceData(index=3, records=bytes(1000))
-    topic = TopicProduceData(name="a-topic-of-the-benchmark", partition_data=[partition])
-    return ProduceRequest(transactional_id=None, acks=-1, timeout_ms=30000, topic_data=[topic])
+def their_message(codec: Any, encoded: bytes, version: int) -> Any:
+    """What kafka-python makes of these bytes, and writes as the same."""
+    theirs = codec.decode(encoded, version=version)
+    theirs._header = None  # which decoding leaves out and encoding asks for
+    if bytes(theirs.encode(version=version)) != encoded:
+        raise SystemExit(f"{codec.__name__} version {version}: the two codecs disagree")
+    return theirs
 
 
-def produce_response() -> ProduceResponse:
-    partition = PartitionProduceResponse(index=3, error_code=0, base_offset=123456, log_start_offset=0)
-    topic = TopicProduceResponse(name="a-topic-of-the-benchmark", partition_responses=[partition])
-    return ProduceResponse(responses=[topic])
+def best_us(actions: Sequence[Callable[[], object]], seconds_a_round: float) -> list[float]:
+    """The best time of each, taken in turn: our two first, then, if there are any, their two."""
+    timers = [timeit.Timer(action, timer=time.process_time) for action in actions]
+    numbers = [max(1, round(seconds_a_round / max(timer.timeit(2) / 2, 1e-7))) for timer in timers]
+
+    def one_round() -> list[float]:
+        return [timer.timeit(number) / number * 1e6 for timer, number in zip(timers, numbers, strict=True)]
+
+    best = one_round()
+    for done in range(1, ROUNDS + MORE_ROUNDS):
+        if done >= ROUNDS and all(theirs > CLOSE_RATIO * ours for ours, theirs in zip(best, best[2:], strict=False)):
+            break
+        best = [min(pair) for pair in zip(best, one_round(), strict=True)]
+    return best
 
 
-def fetch_response() -> FetchResponse:
-    partitions = [
-        PartitionData(
-            partition_index=index,
-            error_code=0,
-            high_watermark=100_000 + index,
-            last_stable_offset=100_000 + index,
-            log_start_offset=0,
-            aborted_transactions=None,
-            records=bytes(100),
-        )
-        for index in range(50)
-    ]
-    return FetchResponse(responses=[FetchableTopicResponse(topic="a-topic-of-the-benchmark", partitions=partitions)])
-
-
-def metadata_response() -> MetadataResponse:
-    partitions = [
-        MetadataResponsePartition(
-            error_code=0,
-            partition_index=index,
-            leader_id=1,
-            leader_epoch=5,
-            replica_nodes=[1, 2, 3],
-            isr_nodes=[1, 2, 3],
-            offline_replicas=[],
-        )
-        for index in range(10)
-    ]
-    topics = [
-        MetadataResponseTopic(
-            error_code=0,
-            name=f"topic-number-{number}",
-            topic_id=uuid.UUID(int=number + 1),
-            is_internal=False,
-            partitions=partitions,
-        )
-        for number in range(100)
-    ]
-    brokers = [
-        MetadataResponseBroker(node_id=node, host=f"broker-{node}.example.com", port=9092, rack=None)
-        for node in range(3)
-    ]
-    return MetadataResponse(brokers=brokers, cluster_id="JVUIwMDTRRqMVmVbFFsuKw", controller_id=1, topics=topics)
-
-
-def heartbeat_request() -> HeartbeatRequest:
-    return HeartbeatRequest(
-        group_id="a-group-of-the-benchmark",
-        generation_id=7,
-        member_id="consumer-1-6d2ab8a1-6b3c-4c3e-a7e4-7a5f5ad5f1f0",
-        group_instance_id=None,
+def line(pair: Sequence[Measured]) -> str:
+    """Of the table of all messages."""
+    first = pair[0]
+    columns = "".join(
+        f"{each.us:11.2f}{each.ns_per_byte:8.2f}{_number(each.theirs_us):>10}{_number(each.ratio):>7}" for each in pair
     )
+    return f"{first.name + ', ' + first.shape:62}{first.size_bytes:9}{columns}"
 
 
-def best_us(*functions: Callable[[], object]) -> list[float]:
-    """The best time of each, measured in turn so that a slow moment of the machine harms all of them."""
-    timers = [timeit.Timer(function) for function in functions]
-    repeats = [max(1, round(SECONDS_A_ROUND / (timer.timeit(3) / 3))) for timer in timers]
-    rounds = [
-        [timer.timeit(number) / number for timer, number in zip(timers, repeats, strict=True)] for _ in range(ROUNDS)
+def summary(measured: Iterable[Measured]) -> str:
+    """How many are at least as fast, and the slowest."""
+    everything = list(measured)
+    lines = [
+        "| | messages | in kafka-python | at least as fast | least ratio | median ratio | the rest, median ns/byte |",
+        "| - | -: | -: | -: | -: | -: | -: |",
     ]
-    return [min(times) * 1e6 for times in zip(*rounds, strict=True)]
+    for direction in ("decode", "encode"):
+        for shape in SHAPES:
+            some = [each for each in everything if (each.direction, each.shape) == (direction, shape.name)]
+            ratios = [each.ratio for each in some if each.ratio is not None]
+            rest = [each.ns_per_byte for each in some if each.ratio is None]
+            lines.append(
+                f"| {direction}, {shape.name} | {len(some)} | {len(ratios)} | {sum(ratio >= 1 for ratio in ratios)} "
+                f"| {_number(min(ratios, default=None))} | {_number(statistics.median(ratios) if ratios else None)} "
+                f"| {_number(statistics.median(rest) if rest else None)} |"
+            )
+    slowest = sorted((each for each in everything if each.ratio is not None), key=lambda each: each.ratio or 0)
+    lines += ["", f"The slowest {SLOWEST}, by ratio:", ""]
+    lines += [
+        f"{each.ratio:.2f}  {each.direction} {each.name}, {each.shape}: {each.us:.2f} us for {each.size_bytes} bytes"
+        for each in slowest[:SLOWEST]
+    ]
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
 
 
 def main() -> None:
-    print(f"{'':40}{'decode':>10}{'theirs':>10}{'ratio':>7}{'encode':>12}{'theirs':>10}{'ratio':>7}")
-    for title, ours, their_class, version in cases():
-        encoded = ours.encode(version)
-        decode, theirs = type(ours).decode, their_class.decode(encoded, version=version)
-        theirs._header = None  # which decoding leaves out and encoding asks for
-        if bytes(theirs.encode(version=version)) != encoded or decode(encoded, version).encode(version) != encoded:
-            raise SystemExit(f"{title}: the two codecs disagree")
-        times = best_us(
-            lambda: decode(encoded, version),  # noqa: B023  # called before the loop goes on
-            lambda: their_class.decode(encoded, version=version),  # noqa: B023
-            lambda: ours.encode(version),  # noqa: B023
-            lambda: theirs.encode(version=version),  # noqa: B023
-        )
-        decode_us, their_decode_us, encode_us, their_encode_us = times
-        print(
-            f"{title:40}{decode_us:10.2f}{their_decode_us:10.2f}{their_decode_us / decode_us:7.2f}"
-            f"{encode_us:12.2f}{their_encode_us:10.2f}{their_encode_us / encode_us:7.2f}"
-        )
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.codec", description=__doc__)
+    parser.add_argument("--only", default="", metavar="TEXT", help="messages with that in their name")
+    only = parser.parse_args().only.lower()
+    head = "".join(f"{name:>11}{'ns/B':>8}{'theirs':>10}{'ratio':>7}" for name in ("decode", "encode"))
+    print(f"{'microseconds':62}{'bytes':>9}{head}")
+    everything: list[Measured] = []
+    for case in cases():
+        if only in case.declaration.__name__.lower():
+            everything += (pair := measure(case))
+            print(line(pair), flush=True)
+    print(f"\n{summary(everything)}")
 
 
 if __name__ == "__main__":

@@ -29,6 +29,11 @@ class Scale:
     pipelined_requests: int
     paced_s: float
     groups: int
+    catch_up_bytes: int
+    partitions: int
+    storm_s: float
+    members: int
+    requests_per_member: int
 
 
 FULL = Scale(
@@ -40,6 +45,11 @@ FULL = Scale(
     pipelined_requests=200_000,
     paced_s=10.0,
     groups=5,
+    catch_up_bytes=2_000_000_000,
+    partitions=10_000,
+    storm_s=5.0,
+    members=1_000,
+    requests_per_member=40,
 )
 QUICK = Scale(
     rounds=1,
@@ -50,6 +60,11 @@ QUICK = Scale(
     pipelined_requests=2_000,
     paced_s=0.5,
     groups=1,
+    catch_up_bytes=8_000_000,
+    partitions=50,
+    storm_s=0.3,
+    members=100,
+    requests_per_member=4,
 )
 
 

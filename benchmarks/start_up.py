@@ -2,7 +2,8 @@
 
 Each line is a process of its own, run in turn with the others, from bytecode; the medians of its rounds. CPU time is
 what to compare: it says nearly the same on a machine that is busy otherwise. What `import trio, construct` takes is out
-of kpy's hands. The last lines are brokers inside one process, which has imported everything.
+of kpy's hands. `import kpy.protocol` is all of it that a broker imports before it starts, on top of nothing. The last
+lines are brokers inside one process, which has imported everything.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import time
 from collections.abc import Callable
 from compileall import compile_dir
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 from benchmarks.brokers import PACKAGE, Candidate, kpy, running
 from kpy.testing import Broker
@@ -47,6 +48,18 @@ def imports(statement: str) -> Cost:
     return python("-c", f"import os, {statement}; os._exit(0)")
 
 
+def protocol() -> Cost:
+    """The modules of the protocol that a broker begins with, of which no message has a codec yet."""
+    return imports(", ".join(protocol_modules()))
+
+
+@cache
+def protocol_modules() -> list[str]:
+    """Their names, as an interpreter that imports the broker finds them."""
+    program = "import sys, kpy.server.broker; print(*(name for name in sys.modules if name.startswith('kpy.protocol')))"
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+
+
 def serve(*, in_memory: bool) -> Cost:
     """`kpy serve` until it has answered an ApiVersions request."""
     with running(Candidate("kpy", kpy(in_memory=in_memory))) as broker:
@@ -75,6 +88,8 @@ PROCESSES: dict[str, Callable[[], Cost]] = {
     "python": partial(imports, "sys"),
     "import trio": partial(imports, "trio"),
     "import trio, construct": partial(imports, "trio, construct"),
+    "import construct": partial(imports, "construct"),
+    "import kpy.protocol": protocol,
     "import kpy.server.broker": partial(imports, "trio, construct, kpy.server.broker"),
     "kpy serve, to the first answer": partial(serve, in_memory=True),
     "kpy serve --data-dir, to the first answer": partial(serve, in_memory=False),

@@ -92,6 +92,7 @@ class OwnBroker(Broker):
         )
         self.scratch = scratch or Path(self._own_scratch.name if self._own_scratch else "")
         self.output = self.scratch / "output.log"
+        self.data_directory = self.scratch / "data"
         self._process: subprocess.Popen[bytes] | None = None
 
     def command(self) -> Sequence[str]:
@@ -170,11 +171,16 @@ class KpyBroker(OwnBroker):
     name = "kpy"
 
     def __init__(
-        self, *, storage: str = "disk", settings: Mapping[str, str] | None = None, scratch: Path | None = None
+        self,
+        *,
+        storage: str = "disk",
+        settings: Mapping[str, str] | None = None,
+        scratch: Path | None = None,
+        host: str = "localhost",
     ) -> None:
         super().__init__(scratch)
         self.restartable = storage == "disk"
-        self.data_directory = self.scratch / "data"
+        self._listen_host = host
         self._settings = {**FAIR_SETTINGS, **(settings or {})}
         self._ready_file = self.scratch / "ready"
 
@@ -184,6 +190,8 @@ class KpyBroker(OwnBroker):
             "-m",
             "kpy",
             "serve",
+            "--host",
+            self._listen_host,
             "--port",
             str(self.port),
             "--ready-file",

@@ -28,7 +28,7 @@ def main() -> int:
         messages = jar("kafka-clients")
         broker: Broker
         if options.broker == "kpy":
-            broker = KpyBroker()
+            broker = KpyBroker(host="127.0.0.1")  # as the broker that gave the answers
         elif options.broker == "kafka":
             broker = KafkaNode()
         else:

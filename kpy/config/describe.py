@@ -75,6 +75,7 @@ def broker_entries(broker: BrokerConfig) -> list[ConfigEntry]:
             read_only=option.update_mode is UpdateMode.READ_ONLY,
         )
         for name, option in BrokerConfig.options.items()
+        if not option.internal
     ]
 
 

@@ -12,7 +12,7 @@ INTRODUCTION = """\
 # Configuration
 
 kpy has Kafka's options under Kafka's names, in Kafka's units, with Kafka's defaults where the next section does not say
-otherwise. Each is set
+otherwise; what begins with `kpy.` is its own. Each is set
 
 1. on the command line, where there is an option for it (`--host`, `--port`, `--advertise`, `--data-dir`),
 2. by `-c name=value`,

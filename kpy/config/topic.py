@@ -12,10 +12,7 @@ from kpy.config.broker import (
     GZIP_LEVELS,
     INT64_MAX,
     LZ4_LEVELS,
-    NO_COMPACTION,
-    NO_RETENTION,
     NO_TIERS,
-    NO_TIMED_FLUSH,
     ONE_REPLICA,
     TIMESTAMP_TYPES,
     ZSTD_LEVELS,
@@ -59,7 +56,6 @@ class TopicConfig(Options):
         CLEANUP_POLICIES,
         "how old data goes: delete drops old segments, compact keeps each key's last record; both, or none",
         synonyms=default_of("log.cleanup.policy"),
-        without_effect=NO_RETENTION,
     )
     compression_type: str = string(
         "producer",
@@ -81,14 +77,12 @@ class TopicConfig(Options):
         at_least(0),
         "how long compaction keeps the marks of deleted keys",
         synonyms=default_of("log.cleaner.delete.retention.ms"),
-        without_effect=NO_COMPACTION,
     )
     file_delete_delay_ms: int = long(
         60000,
         at_least(0),
         "how long the files of a deleted segment stay",
         synonyms=default_of("log.segment.delete.delay.ms"),
-        without_effect=NO_RETENTION,
     )
     flush_messages: int = long(
         INT64_MAX,
@@ -101,7 +95,6 @@ class TopicConfig(Options):
         at_least(0),
         "how long a record may be written before it is forced to disk",
         synonyms=default_of("log.flush.interval.ms", "log.flush.scheduler.interval.ms"),
-        without_effect=NO_TIMED_FLUSH,
     )
     follower_replication_throttled_replicas: tuple[str, ...] = listing(
         (), THROTTLED_REPLICAS, "replicas whose fetching is throttled", without_effect=ONE_REPLICA
@@ -137,7 +130,6 @@ class TopicConfig(Options):
         at_least(1),
         "how long a record stays uncompacted at most",
         synonyms=default_of("log.cleaner.max.compaction.lag.ms"),
-        without_effect=NO_COMPACTION,
     )
     max_message_bytes: int = integer(
         1048588, at_least(0), "the largest record batch, compressed", synonyms=default_of("message.max.bytes")
@@ -165,20 +157,19 @@ class TopicConfig(Options):
         Between(0, 1),
         "how much of a log has to be new before it is compacted",
         synonyms=default_of("log.cleaner.min.cleanable.ratio"),
-        without_effect=NO_COMPACTION,
     )
     min_compaction_lag_ms: int = long(
         0,
         at_least(0),
         "how long a record stays uncompacted at least",
         synonyms=default_of("log.cleaner.min.compaction.lag.ms"),
-        without_effect=NO_COMPACTION,
     )
     min_insync_replicas: int = integer(
         1,
         at_least(1),
-        "replicas in sync that a write with acks=all needs",
+        "replicas in sync that a write with acks=all needs; of fewer replicas, all",
         synonyms=default_of("min.insync.replicas"),
+        without_effect=ONE_REPLICA,
     )
     preallocate: bool = boolean(
         False,
@@ -197,14 +188,12 @@ class TopicConfig(Options):
         -1,
         "how much of a partition is kept; -1 is all",
         synonyms=default_of("log.retention.bytes"),
-        without_effect=NO_RETENTION,
     )
     retention_ms: int = long(
         604800000,
         at_least(-1),
         "how long data is kept; -1 is for ever",
         synonyms=default_of("log.retention.ms", "log.retention.minutes", "log.retention.hours"),
-        without_effect=NO_RETENTION,
     )
     segment_bytes: int = integer(
         1073741824,

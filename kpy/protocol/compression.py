@@ -1,8 +1,10 @@
 """Compression of record batches by codec id, as Kafka's `CompressionType` numbers them.
 
-Decompression is bounded: it never allocates more than `max_bytes`, whatever the input claims, and refuses with
-`DecompressedTooLarge`. Input that is not what its codec id says raises `DecompressionError`. Concatenated frames are
-read as one, and snappy is read both raw and in the xerial framing that Kafka's own clients write.
+Decompression is bounded in what it allocates, whatever the input claims: one buffer of at most `max_bytes`, and for
+zstd the window that a frame asks for, 128 MiB at most as in Kafka, of which no more is touched than is written. What
+would be larger is refused with `DecompressedTooLarge`. Input that is not what its codec id says raises
+`DecompressionError`. Concatenated frames are read as one, and snappy is read both raw and in the xerial framing that
+Kafka's own clients write.
 
 The compression package is imported when the first compressed batch arrives: a broker that never sees one starts
 without it.
@@ -59,32 +61,44 @@ class Decompressor:
         """The decompressed bytes of `data`."""
         if codec == Codec.NONE:
             return memoryview(data)
+        buffer, size = self.decompress_into_buffer(codec, data, max_bytes)
+        return memoryview(buffer)[:size]
+
+    def decompress_into_buffer(self, codec: int, data: Buffer, max_bytes: int) -> tuple[bytearray, int]:
+        """The buffer with the decompressed bytes of `data`, and how many they are."""
         read = _READERS.get(codec)
         if read is None:
             raise DecompressionError(f"there is no codec {codec}")
-        scratch = self._scratch or self._keep(bytearray(_SCRATCH_BYTES_MIN))
+        room = min(max(len(self._scratch), _SCRATCH_BYTES_MIN), max_bytes)
         while True:
-            target = scratch if len(scratch) <= max_bytes else memoryview(scratch)[:max_bytes]
+            buffer = self._buffer(room)
             try:
-                size = read(data, target)
+                return buffer, read(data, memoryview(buffer)[:room])
             except _OutputFull as full:
-                room = len(target)
                 if room >= max_bytes or full.size_needed > max_bytes:
                     message = f"{len(data)} bytes decompress to more than {max_bytes}"
                     raise DecompressedTooLarge(message) from None
-                scratch = self._keep(bytearray(min(max_bytes, max(4 * room, full.size_needed))))
-            else:
-                return memoryview(scratch)[:size]
+                room = min(max_bytes, max(4 * room, full.size_needed))
+                del buffer  # before the next one is allocated
 
-    def _keep(self, scratch: bytearray) -> bytearray:
-        if len(scratch) <= _SCRATCH_BYTES_KEPT:
-            self._scratch = scratch
-        return scratch
+    def _buffer(self, room: int) -> bytearray:
+        """At least that large: the one that is kept, or one instead of it."""
+        if len(self._scratch) >= room:
+            return self._scratch
+        if room > _SCRATCH_BYTES_KEPT:
+            return bytearray(room)
+        self._scratch = bytearray()
+        self._scratch = bytearray(room)
+        return self._scratch
 
 
-def decompress(codec: int, data: Buffer, max_bytes: int = DECOMPRESSED_BYTES_MAX) -> memoryview:
+def decompress(codec: int, data: Buffer, max_bytes: int = DECOMPRESSED_BYTES_MAX) -> bytearray:
     """The decompressed bytes of `data`, in memory of their own."""
-    return Decompressor().decompress(codec, data, max_bytes)
+    if codec == Codec.NONE:
+        return bytearray(data)
+    buffer, size = Decompressor().decompress_into_buffer(codec, data, max_bytes)
+    del buffer[size:]
+    return buffer
 
 
 def compress(codec: int, data: Buffer, level: int | None = None) -> bytes:

@@ -188,7 +188,7 @@ class RecordBatch:
         """The records in order. InvalidRecord or DecompressionError is raised where they break the format."""
         header = self.header
         payload = memoryview(self.buffer)[HEADER_BYTES:]
-        data = bytes(decompress(header.codec, payload, max_bytes) if header.codec else payload)
+        data = decompress(header.codec, payload, max_bytes) if header.codec else bytes(payload)
         position = 0
         for _ in range(header.record_count):
             record, position = _read_record(data, position, header)
@@ -330,7 +330,7 @@ def int64(value: int) -> int:
     return ((value + _INT64_SIGN) & 0xFFFFFFFFFFFFFFFF) - _INT64_SIGN
 
 
-def _read_record(data: bytes, position: int, header: BatchHeader) -> tuple[Record, int]:
+def _read_record(data: bytes | bytearray, position: int, header: BatchHeader) -> tuple[Record, int]:
     try:
         size, start = read_varint(data, position)
         timestamp_delta, position = read_varlong(data, start + 1)
@@ -348,17 +348,17 @@ def _read_record(data: bytes, position: int, header: BatchHeader) -> tuple[Recor
     return Record(key, value, headers, timestamp, header.base_offset + offset_delta), position
 
 
-def _read_nullable(data: bytes, position: int) -> tuple[bytes | None, int]:
+def _read_nullable(data: bytes | bytearray, position: int) -> tuple[bytes | None, int]:
     size, position = read_varint(data, position)
     if size < 0:
         return None, position
     end = position + size
     if end > len(data):
         raise InvalidRecord(f"{size} bytes are announced and {len(data) - position} are left")
-    return data[position:end], end
+    return bytes(data[position:end]), end
 
 
-def _read_headers(data: bytes, position: int, count: int) -> tuple[tuple[Header, ...], int]:
+def _read_headers(data: bytes | bytearray, position: int, count: int) -> tuple[tuple[Header, ...], int]:
     if not 0 <= count <= len(data) - position:
         raise InvalidRecord(f"a record cannot have {count} headers")
     headers: list[Header] = []

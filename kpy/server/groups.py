@@ -97,12 +97,12 @@ class Groups:
     async def load_in_background(self) -> None:
         """Load every partition that holds something, letting others run in between."""
         for index in range(self._partition_count()):
-            if self._has_records(index):
-                try:
+            try:
+                if self._has_records(index):
                     self._runtime(index)
-                except KafkaError as error:
-                    logger.error("%s-%d: its groups cannot be loaded now: %s", CONSUMER_OFFSETS, index, error)
-                await trio.lowlevel.checkpoint()
+            except KafkaError as error:
+                logger.error("%s-%d: its groups cannot be loaded now: %s", CONSUMER_OFFSETS, index, error)
+            await trio.lowlevel.checkpoint()
 
     def image_changed(self, changes: Changes) -> None:
         """Forget the offsets of deleted topics; and all groups if it is theirs that was deleted."""
@@ -133,7 +133,7 @@ class Groups:
         return len(topic.partitions) if topic is not None else 0
 
     def _has_records(self, index: int) -> bool:
-        log = self._partitions.logs.get(CONSUMER_OFFSETS, index)
+        log = self._partitions.log(CONSUMER_OFFSETS, index)
         return log is not None and log.end_offset > 0
 
     def _runtime(self, index: int) -> GroupRuntime:

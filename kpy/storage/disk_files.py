@@ -1,54 +1,140 @@
-"""Files on the disk, under one directory: the only module that opens any for the log."""
+"""Files on the disk, under one directory: with `descriptors`, the only module that opens any for the log."""
 
 import fcntl
 import os
 import shutil
+from functools import partial
 from pathlib import Path
+from sys import maxsize
+from typing import Final, NamedTuple
 
 from kpy.protocol.crc import Buffer
-from kpy.storage.files import AlreadyLocked, Lock
+from kpy.storage.descriptors import Descriptor, Descriptors
+from kpy.storage.files import AlreadyLocked, Content, File, FileRange, Lock, NotResident
+
+OPEN_FILES_MAX: Final = 1024
+"""How many files stay open where nobody says otherwise."""
+RECENT_BYTES_MAX: Final = 64 * 1024 * 1024
+"""So much of what all files together were given last is taken to be in memory without asking."""
+
+
+class _Mark(NamedTuple):
+    """A file's end, and how much all files had been given when it was there."""
+
+    position: int
+    written_bytes: int
+
+
+_NEVER_WRITTEN: Final = _Mark(maxsize, -maxsize)
 
 
 class DiskFile:
-    """A file on the disk. Its size is kept here: one process writes it, and no call is spent on asking."""
+    """A file on the disk. Its size is kept here: one process writes it, and no call is spent on asking.
 
-    __slots__ = ("_descriptor", "path", "size")
+    It is opened when it is used, and `Descriptors` may close it again.
+    """
 
-    def __init__(self, path: str) -> None:
+    __slots__ = (
+        "__weakref__",
+        "_descriptors",
+        "_newer",
+        "_older",
+        "descriptor",
+        "path",
+        "recently_used",
+        "size",
+    )
+
+    def __init__(self, path: str, descriptors: Descriptors) -> None:
         self.path = path
-        self._descriptor = -1
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        self.size = os.fstat(self._descriptor).st_size
+        self.size = 0
+        self._older = self._newer = _NEVER_WRITTEN
+        self.descriptor: Descriptor | None = None
+        self.recently_used = False
+        self._descriptors = descriptors
+        try:
+            self.size = os.stat(path).st_size
+        except FileNotFoundError:
+            descriptors.create(self)
+
+    def _opened(self) -> Descriptor:
+        self.recently_used = True
+        return self.descriptor or self._descriptors.open(self)
+
+    def pin(self) -> Content:
+        return self._opened()
+
+    def range(self, position: int, size_bytes: int) -> FileRange:
+        return FileRange(self.pin(), position, size_bytes, self._is_recent(position))
+
+    def _is_recent(self, position: int) -> bool:
+        """Whether what is behind that position is among the last that any file was given."""
+        written = self._descriptors.written_bytes - RECENT_BYTES_MAX
+        for mark in (self._newer, self._older):
+            if position >= mark.position:
+                return mark.written_bytes >= written
+        return False
 
     def append(self, data: Buffer) -> None:
+        descriptor = self._opened()
+        number = descriptor.fileno()
         size = len(data)
         position = self.size
-        written = os.pwrite(self._descriptor, data, position)
+        written = os.pwrite(number, data, position)
         while written < size:
-            written += os.pwrite(self._descriptor, memoryview(data)[written:], position + written)
+            written += os.pwrite(number, memoryview(data)[written:], position + written)
         self.size = position + size
+        descriptors = self._descriptors
+        written_bytes = descriptors.written_bytes
+        if written_bytes - self._newer.written_bytes > RECENT_BYTES_MAX // 2:
+            self._older = self._newer
+            self._newer = _Mark(position, written_bytes)
+        descriptors.written_bytes = written_bytes + size
 
     def read_at(self, position: int, size: int) -> bytes:
-        return os.pread(self._descriptor, min(size, self.size - position), position) if position < self.size else b""
+        return self._opened().read_at(position, min(size, self.size - position)) if position < self.size else b""
+
+    def read_resident(self, position: int, size: int) -> Buffer:
+        if position >= self.size:
+            return b""
+        descriptor = self._opened()
+        size = min(size, self.size - position)
+        if self._is_recent(position):
+            return descriptor.read_at(position, size)
+        data = descriptor.read_if_resident(position, size)
+        if data is not None:
+            return data
+        if descriptor.is_resident(position, 1) is None:  # waiting for so little is better than a thread for each time
+            return descriptor.read_at(position, size)
+        raise NotResident(partial(descriptor.bring, position, size))
 
     def truncate(self, size: int) -> None:
-        os.ftruncate(self._descriptor, size)
+        descriptor = self._opened()
+        os.ftruncate(descriptor.fileno(), size)
+        if size < self.size:
+            descriptor.cut_at = size
+            self._descriptors.forget(self)  # who reads from now on has a descriptor that was not cut
         self.size = size
 
     def sync(self) -> None:
-        os.fdatasync(self._descriptor) if hasattr(os, "fdatasync") else os.fsync(self._descriptor)
+        self.pin().sync()
+
+    def check_in_place(self) -> None:
+        if self.descriptor is None:
+            return
+        try:
+            found, opened = os.stat(self.path), os.fstat(self.descriptor.fileno())
+        except OSError:
+            self._descriptors.forget(self)
+            raise
+        if (found.st_ino, found.st_dev) != (opened.st_ino, opened.st_dev):
+            self._descriptors.forget(self)
 
     def close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        self._descriptors.forget(self)
 
     def __del__(self) -> None:
-        # A segment may be removed while a reply is being sent from it: the last one to hold the file closes it.
-        self.close()
-
-    def fileno(self) -> int:
-        return self._descriptor
+        self._descriptors.forget(self)
 
 
 class _DiskLock:
@@ -71,28 +157,31 @@ class _DiskLock:
 class DiskFiles:
     """Files under one directory of the disk, which is made if it is not there."""
 
-    __slots__ = ("_root",)
+    __slots__ = ("_root", "descriptors")
 
-    def __init__(self, root: str | Path) -> None:
+    is_durable = True
+
+    def __init__(self, root: str | Path, *, open_files_max: int = OPEN_FILES_MAX) -> None:
         self._root = Path(root)
         self._root.mkdir(parents=True, exist_ok=True)
+        self.descriptors = Descriptors(open_files_max)
 
     @property
     def location(self) -> str:
         return str(self._root)
 
     def open(self, path: str) -> DiskFile:
-        return DiskFile(str(self._root / path))
+        return DiskFile(str(self._root / path), self.descriptors)
 
     def read(self, path: str) -> bytes | None:
         try:
-            return (self._root / path).read_bytes()
+            return self.descriptors.retrying((self._root / path).read_bytes)
         except (FileNotFoundError, NotADirectoryError):
             return None
 
     def replace(self, path: str, data: bytes, *, sync: bool = True) -> None:
         temporary = self._root / f"{path}.tmp"
-        with temporary.open("wb") as file:
+        with self.descriptors.retrying(lambda: temporary.open("wb")) as file:
             file.write(data)
             if sync:
                 file.flush()
@@ -107,9 +196,12 @@ class DiskFiles:
     def size(self, path: str) -> int:
         return (self._root / path).stat().st_size
 
+    def modified_ms(self, path: str) -> int:
+        return (self._root / path).stat().st_mtime_ns // 1_000_000
+
     def list(self, path: str = "") -> list[str]:
         try:
-            return os.listdir(self._root / path)
+            return self.descriptors.retrying(lambda: os.listdir(self._root / path))
         except FileNotFoundError:
             return []
 
@@ -119,14 +211,28 @@ class DiskFiles:
     def rename(self, path: str, target: str) -> None:
         (self._root / path).replace(self._root / target)
 
+    def move(self, file: File, path: str, target: str) -> None:
+        self.rename(path, target)
+        assert isinstance(file, DiskFile)
+        file.path = str(self._root / target)
+
+    def set_modified_ms(self, path: str, modified_ms: int) -> None:
+        os.utime(self._root / path, ns=(modified_ms * 1_000_000, modified_ms * 1_000_000))
+
     def remove(self, path: str) -> None:
         (self._root / path).unlink(missing_ok=True)
 
     def remove_directory(self, path: str) -> None:
         shutil.rmtree(self._root / path, ignore_errors=True)
 
+    def sync(self, path: str) -> None:
+        self._sync(path, os.O_RDONLY)
+
     def sync_directory(self, path: str = "") -> None:
-        descriptor = os.open(self._root / path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._sync(path, os.O_RDONLY | os.O_DIRECTORY)
+
+    def _sync(self, path: str, flags: int) -> None:
+        descriptor = self.descriptors.retrying(lambda: os.open(self._root / path, flags | os.O_CLOEXEC))
         try:
             os.fsync(descriptor)
         finally:

@@ -18,7 +18,7 @@ from kpy.storage.leader_epochs import FILE_NAME as LEADER_EPOCHS
 from kpy.storage.offset_index import ENTRY_BYTES as OFFSET_ENTRY_BYTES
 from kpy.storage.producer_states import SNAPSHOT_SUFFIX, ProducerStates, SnapshotCorrupt
 from kpy.storage.quarantine import Damage
-from kpy.storage.segment import (
+from kpy.storage.segment_files import (
     LOG_SUFFIX,
     OFFSET_INDEX_SUFFIX,
     TIME_INDEX_SUFFIX,

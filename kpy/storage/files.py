@@ -2,18 +2,66 @@
 
 `kpy.storage.disk_files` keeps them in a directory of the disk, `kpy.storage.memory_files` in memory. Paths are
 relative, with `/` between names. A `File` is written at its end only, and read by position. A `FileRange` names bytes
-of a file without reading them, so that the network layer can hand them to the kernel.
+of a file without reading them, so that the network layer can hand them to the kernel; it holds the file's `Content`,
+so that the bytes stay what they are whatever becomes of the file.
+
+Reading may have to wait for the disk. Who must not wait asks whether bytes are resident, which is in memory, and has
+another thread `bring` them there.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from kpy.protocol.crc import Buffer
 
 
+class NotResident(Exception):
+    """What was to be read without waiting is not in memory: have a thread that may wait call `bring`, and ask again."""
+
+    def __init__(self, bring: Callable[[], None]) -> None:
+        super().__init__()
+        self.bring = bring
+
+
+class Content(Protocol):
+    """The bytes of a file for as long as somebody holds this; may be used from any thread.
+
+    `has_failed`: somebody could not read them all.
+    """
+
+    has_failed: bool
+
+    def fileno(self) -> int | None:
+        """The descriptor for sendfile, None if there is none."""
+
+    def read_at(self, position: int, size: int) -> Buffer:
+        """Bytes that the file has had; OSError if it was cut there."""
+
+    def read_if_resident(self, position: int, size: int) -> Buffer | None:
+        """As `read_at` if it does not have to wait, None if it has to or that cannot be known."""
+
+    def is_cut(self, position: int, size: int) -> bool:
+        """Whether the file was cut before the end of those bytes."""
+
+    def is_resident(self, position: int, size: int) -> bool | None:
+        """Whether those bytes can be read without waiting for a disk; None if that cannot be known."""
+
+    def bring(self, position: int, size: int) -> None:
+        """Make those bytes resident."""
+
+    def write_at(self, position: int, data: Buffer) -> None:
+        """Write over bytes that the file has."""
+
+    def sync(self) -> None:
+        """What was written to the file is on the disk when this returns."""
+
+    def deleted_bytes(self) -> int:
+        """What the content takes although no name leads to it any more."""
+
+
 class File(Protocol):
-    """One open file."""
+    """One file."""
 
     @property
     def size(self) -> int: ...
@@ -24,15 +72,24 @@ class File(Protocol):
     def read_at(self, position: int, size: int) -> Buffer:
         """The bytes from `position`, fewer if the file ends before."""
 
+    def read_resident(self, position: int, size: int) -> Buffer:
+        """As `read_at`, without waiting; raises NotResident."""
+
+    def pin(self) -> Content:
+        """The content, to be held."""
+
+    def range(self, position: int, size_bytes: int) -> "FileRange":
+        """Some bytes, to be sent."""
+
     def truncate(self, size: int) -> None: ...
 
     def sync(self) -> None:
         """What was written is on the disk when this returns."""
 
-    def close(self) -> None: ...
+    def check_in_place(self) -> None:
+        """OSError if the name of the file leads nowhere; what is appended next goes to the file of that name."""
 
-    def fileno(self) -> int | None:
-        """The descriptor for sendfile, None if there is none."""
+    def close(self) -> None: ...
 
 
 class Lock(Protocol):
@@ -52,6 +109,10 @@ class Files(Protocol):
     def location(self) -> str:
         """Where the files are, for messages."""
 
+    @property
+    def is_durable(self) -> bool:
+        """Whether there is a disk to wait for."""
+
     def open(self, path: str) -> File:
         """The file for reading and appending, created if it is not there."""
 
@@ -66,6 +127,9 @@ class Files(Protocol):
     def size(self, path: str) -> int:
         """The size of a file that is there."""
 
+    def modified_ms(self, path: str) -> int | None:
+        """When a file that is there was last written, None if these files do not know such times."""
+
     def list(self, path: str = "") -> list[str]:
         """The names in a directory, in no order; none if it is not there."""
 
@@ -74,11 +138,20 @@ class Files(Protocol):
     def rename(self, path: str, target: str) -> None:
         """Rename a file or directory, replacing a file of that name."""
 
+    def move(self, file: File, path: str, target: str) -> None:
+        """Rename an open file, which goes on to be what it was."""
+
+    def set_modified_ms(self, path: str, modified_ms: int) -> None:
+        """Let `modified_ms` say that time, if these files know such times."""
+
     def remove(self, path: str) -> None:
         """Remove a file; it is no error if it is not there."""
 
     def remove_directory(self, path: str) -> None:
         """Remove a directory and all in it."""
+
+    def sync(self, path: str) -> None:
+        """The content of a file that was replaced is on the disk when this returns."""
 
     def sync_directory(self, path: str = "") -> None:
         """Names that were added, renamed or removed in it stay so over a power cut."""
@@ -91,18 +164,14 @@ class Files(Protocol):
 class FileRange:
     """Some bytes of a file, to be sent."""
 
-    file: File
+    content: Content
     position: int
     size_bytes: int
+    is_recent: bool = False
+    """Whether the bytes were appended so lately that they are taken to be resident without asking."""
 
     def fileno(self) -> int | None:
-        return self.file.fileno()
+        return self.content.fileno()
 
     def read(self) -> Buffer:
-        return self.file.read_at(self.position, self.size_bytes)
-
-    def chunks(self, size_bytes_max: int) -> Iterator[Buffer]:
-        """The same bytes in pieces, for a copy that should not hold all of them at once."""
-        end = self.position + self.size_bytes
-        for position in range(self.position, end, size_bytes_max):
-            yield self.file.read_at(position, min(size_bytes_max, end - position))
+        return self.content.read_at(self.position, self.size_bytes)

@@ -49,6 +49,11 @@ class LogConfig:
         return "compact" in self.cleanup_policy
 
     @property
+    def roll_ms(self) -> int:
+        """The age at which a segment is rolled: on a compacted topic also that which max.compaction.lag.ms needs."""
+        return min(self.segment_ms, self.max_compaction_lag_ms) if self.compacted else self.segment_ms
+
+    @property
     def target_codec(self) -> Codec | None:
         """The codec that every batch is stored with, None for the producer's own."""
         return _TARGET_CODECS[self.compression_type]

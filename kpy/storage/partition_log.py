@@ -2,6 +2,7 @@
 
     <topic>-<partition>/
         00000000000000000000.log .index .timeindex    a segment, named by its base offset
+        00000000000000000000.txnindex                 the transactions that were aborted in it, if any were
         00000000000000000107.snapshot                 the producers as of that end offset
         leader-epoch-checkpoint
         partition.metadata                            the topic's id
@@ -10,7 +11,8 @@ Appending is one write of the producer's own bytes, stamped in place. Everything
 be found again in them, so that a process may end at any moment (see `kpy.storage.recovery`).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import logging
+from collections.abc import Iterable, Sequence
 from struct import Struct
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -18,15 +20,20 @@ from uuid import UUID
 from kpy.protocol.compression import Decompressor
 from kpy.protocol.crc import Buffer
 from kpy.protocol.errors import ErrorCode, KafkaError
-from kpy.protocol.records import NO_TIMESTAMP, BatchHeader, EndTransactionMarker, Record, RecordBatch, build_batch
+from kpy.protocol.records import BatchHeader, EndTransactionMarker, Record, RecordBatch, build_batch
 from kpy.storage.batch_validation import ValidBatch, validate
-from kpy.storage.files import FileRange, Files
+from kpy.storage.files import Files
+from kpy.storage.flushing import FlushPlan
+from kpy.storage.leader_epochs import FILE_NAME as EPOCHS_NAME
 from kpy.storage.leader_epochs import LeaderEpochs
 from kpy.storage.log_config import LogConfig, TimestampType
-from kpy.storage.producer_states import SNAPSHOT_SUFFIX, AppendOrigin, ProducerStates
-from kpy.storage.segment import Segment, file_name
+from kpy.storage.log_context import LogContext
+from kpy.storage.log_reading import LogRead, ReadableLog, TimestampOffset
+from kpy.storage.producer_states import AppendOrigin, ProducerStates
+from kpy.storage.retention import SegmentSpan, old_segments
+from kpy.storage.segment import Segment
+from kpy.storage.segment_swap import CleanedSegment
 from kpy.storage.segments import Segments
-from kpy.storage.verification import Doubt, Findings
 
 __all__ = [
     "AppendOrigin",
@@ -38,9 +45,18 @@ __all__ = [
     "TimestampType",
 ]
 
+_logger = logging.getLogger(__name__)
+
 _BASE_OFFSET: Final = Struct(">q")
 _LEADER_EPOCH: Final = Struct(">i")
 _LEADER_EPOCH_POSITION: Final = 12
+
+SEGMENTS_AT_ONCE: Final = 16
+"""So many are removed before others may run; each takes a few calls to the file system."""
+METADATA_NAME: Final = "partition.metadata"
+"""The file that says whose log it is: the topic's id."""
+_LOOK_EVERY_MS: Final = 1000
+"""How often a log that is written to looks whether its file is where it was: what is open can be written for ever."""
 
 _decompressor: Final = Decompressor()
 """One for all logs: what it returns is used before the next batch comes."""
@@ -57,40 +73,7 @@ class AppendResult(NamedTuple):
     duplicate: bool = False
 
 
-class Unchecked(NamedTuple):
-    """Bytes that an earlier process wrote, and this one has not verified."""
-
-    segment: Segment
-    doubt: Doubt
-
-
-class LogRead(NamedTuple):
-    """Bytes of a log, to be sent: batches from the one that holds the offset on; the last may be cut.
-
-    If some of what the answer rests on is unchecked, it is not to be sent: `find_damage`, `learn`, and read again.
-    """
-
-    parts: list[FileRange]
-    size_bytes: int
-    in_doubt: Unchecked | None = None
-
-    @property
-    def unchecked(self) -> bool:
-        return self.in_doubt is not None
-
-
-NOTHING_READ: Final = LogRead([], 0)
-
-
-class TimestampOffset(NamedTuple):
-    """A record's timestamp and place."""
-
-    timestamp: int
-    offset: int
-    leader_epoch: int
-
-
-class PartitionLog:
+class PartitionLog(ReadableLog):
     """One partition's log.
 
     Invariants: neither `log_start_offset` nor `recovery_point` is beyond `end_offset`; the first segment begins at or
@@ -99,20 +82,17 @@ class PartitionLog:
 
     __slots__ = (
         "_directory",
-        "_epochs",
         "_files",
-        "_producers",
-        "_segments",
-        "_snapshots",
-        "_unflushed_messages",
-        "config",
-        "end_offset",
-        "log_start_offset",
-        "partition",
+        "_has_names",
+        "_looked_ms",
+        "_names_synced",
+        "_names_version",
+        "_sync_failed",
+        "being_compacted",
+        "context",
+        "is_deleted",
         "recovery_point",
-        "sparse_before",
-        "topic",
-        "topic_id",
+        "start_on_disk",
     )
 
     def __init__(
@@ -124,60 +104,41 @@ class PartitionLog:
         partition: int,
         topic_id: UUID,
         config: LogConfig,
-        segments: list[Segment],
+        segments: Segments,
         epochs: LeaderEpochs,
         producers: ProducerStates,
-        snapshots: Iterable[int],
         log_start_offset: int,
         end_offset: int,
         recovery_point: int,
         sparse_before: int = 0,
     ) -> None:
+        super().__init__(
+            topic=topic,
+            partition=partition,
+            topic_id=topic_id,
+            config=config,
+            segments=segments,
+            epochs=epochs,
+            producers=producers,
+            log_start_offset=log_start_offset,
+            end_offset=end_offset,
+            sparse_before=sparse_before,
+        )
         self._files = files
         self._directory = directory
-        self.topic = topic
-        self.partition = partition
-        self.topic_id = topic_id
-        self.config = config
-        self._segments = Segments(segments)
-        self._epochs = epochs
-        self._producers = producers
-        self._snapshots = sorted(snapshots)
-        self.log_start_offset = log_start_offset
-        self.end_offset = end_offset
         self.recovery_point = recovery_point
-        self.sparse_before = sparse_before
-        """Segments that begin before that offset were compacted: offsets that are missing there were removed."""
-        self._unflushed_messages = 0
-
-    # --- what it is
-
-    @property
-    def name(self) -> str:
-        return f"{self.topic}-{self.partition}"
-
-    @property
-    def size_bytes(self) -> int:
-        return self._segments.size_bytes
-
-    @property
-    def latest_leader_epoch(self) -> int:
-        """The epoch of the last batch, -1 if there is none."""
-        return self._epochs.latest
-
-    @property
-    def last_stable_offset(self) -> int:
-        """Where the oldest open transaction begins, or the end: what read_committed may see of the log at most."""
-        first_unstable = self._producers.first_unstable_offset
-        return self.end_offset if first_unstable is None else max(first_unstable, self.log_start_offset)
-
-    @property
-    def producers(self) -> ProducerStates:
-        return self._producers
-
-    @property
-    def segment_base_offsets(self) -> Sequence[int]:
-        return self._segments.base_offsets
+        self.start_on_disk = 0
+        """What the checkpoint of log starts says of it, at least."""
+        self.context = LogContext.without_owner(files)
+        self.is_deleted = False
+        """Whether its files have other names by now, or none: who still works on it does so in vain."""
+        self.being_compacted = False
+        """Whether a round of compaction is under way; segments are not removed then."""
+        self._has_names = False
+        self._names_version = 1
+        self._names_synced = 0
+        self._sync_failed = False
+        self._looked_ms = 0
 
     # --- appending
 
@@ -193,8 +154,7 @@ class PartitionLog:
         """Check one batch and store it, stamped with offset and leader epoch; KafkaError as Kafka gives it.
 
         `records` is changed in place if it is writable. A batch that was stored before (KIP-98) is not stored again:
-        the result is that of the first time. OSError if the disk refuses: the batch is not stored then, unless only
-        the flush failed that flush.messages asks for.
+        the result is that of the first time. OSError if the disk refuses: the batch is not stored then.
         """
         config = self.config
         view = memoryview(records)
@@ -218,11 +178,8 @@ class PartitionLog:
             if marker is None:
                 self._producers.appended(header, base_offset, valid.max_timestamp)
             else:
-                self._producers.transaction_ended(header, marker, offset=base_offset, timestamp=valid.max_timestamp)
+                self._end_transaction(header, marker, base_offset, valid.max_timestamp)
         self.end_offset = last_offset + 1
-        self._unflushed_messages += header.last_offset_delta + 1
-        if self._unflushed_messages >= config.flush_messages:
-            self.flush()
         append_time = now_ms if config.message_timestamp_type is TimestampType.LOG_APPEND_TIME else -1
         return AppendResult(base_offset, last_offset, append_time, self.log_start_offset)
 
@@ -249,226 +206,170 @@ class PartitionLog:
             data = bytearray(data)
         _BASE_OFFSET.pack_into(data, 0, base_offset)
         _LEADER_EPOCH.pack_into(data, _LEADER_EPOCH_POSITION, leader_epoch)
-        if not self._segments.active.has_room(size, last_offset, valid.max_timestamp, now_ms, config):
+        active = self._segments.active
+        if not 0 <= now_ms - self._looked_ms < _LOOK_EVERY_MS:
+            active.check_in_place()
+            self._looked_ms = now_ms
+        if config.segment_jitter_ms and active.roll_jitter_ms is None:
+            active.roll_jitter_ms = self.context.jitter_ms(min(config.segment_jitter_ms, config.segment_ms))
+        if not active.has_room(size, last_offset, valid.max_timestamp, now_ms, config):
             self._roll()
         if leader_epoch > self._epochs.latest:
             self._epochs.assign(leader_epoch, base_offset)
+            self._names_version += 1
         self._segments.active.append(data, base_offset, last_offset, valid.max_timestamp)
+        if valid.max_timestamp < 0:
+            self._segments.active.written_ms = now_ms
+
+    def _end_transaction(self, header: BatchHeader, marker: EndTransactionMarker, offset: int, timestamp: int) -> None:
+        """Remember the marker, which is the active segment's last batch."""
+        done = self._producers.transaction_ended(header, marker, offset=offset, timestamp=timestamp)
+        if done is not None and done.aborted:
+            self._segments.active.transactions.append(done.as_aborted())
+            self.has_aborted_transactions = True
 
     def _roll(self) -> None:
-        """Close the active segment for writing and begin the next at the end offset."""
+        """Close the active segment for writing and begin the next at the end offset.
+
+        The first time, the names that there are go to the disk: a power cut that took the first segment and left the
+        second would leave a log that seems to start there.
+        """
+        if not self._has_names:
+            self._segments.sync_names()
+            self._has_names = True
         self._segments.active.seal()
-        self._take_snapshot(sync=False)
+        self._segments.snapshots.take(self.end_offset, self._producers)
         segment = Segment.create(self._files, self._directory, self.end_offset, self.config.index_interval_bytes)
         self._segments.append(segment)
-
-    def _take_snapshot(self, *, sync: bool) -> None:
-        """Write the producers as of the end offset. One that a power cut tears is ignored at the next start."""
-        offset = self.end_offset
-        if self._snapshots and self._snapshots[-1] == offset:
-            return
-        self._files.replace(self._path(offset), self._producers.encode(), sync=sync)
-        self._snapshots.append(offset)
-
-    def _path(self, snapshot_offset: int) -> str:
-        return f"{self._directory}/{file_name(snapshot_offset, SNAPSHOT_SUFFIX)}"
-
-    # --- reading
-
-    def read(self, offset: int, max_bytes: int, *, up_to: int, at_least_one: bool) -> LogRead:
-        """Batches from the one that holds `offset`, up to the offset `up_to` and to `max_bytes`, of one segment.
-
-        A first batch larger than `max_bytes` is read if `at_least_one`, else nothing is. Later ones may be cut, as in
-        Kafka, but large ones are left out then. Raises OFFSET_OUT_OF_RANGE outside of the log.
-        """
-        if not self.log_start_offset <= offset <= self.end_offset:
-            message = f"offset {offset} is not within {self.log_start_offset} to {self.end_offset}"
-            raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE, message)
-        if offset >= up_to:
-            return NOTHING_READ
-        for segment, end_offset in self._segments.with_ends(offset, self.end_offset):
-            read = self._read_of(segment, end_offset, offset, max_bytes, up_to=up_to, at_least_one=at_least_one)
-            if read is not None:
-                return read
-        return NOTHING_READ
-
-    def _read_of(
-        self, segment: Segment, end_offset: int, offset: int, max_bytes: int, *, up_to: int, at_least_one: bool
-    ) -> LogRead | None:
-        """What there is to read in one segment; None if the offset lies behind its last batch."""
-        damage = segment.damage_of(offset)
-        if damage is not None:
-            raise KafkaError(ErrorCode.CORRUPT_MESSAGE, f"{self.name}: offset {offset} is in quarantine: {damage}")
-        sought = segment.seek(offset)
-        if sought is None:
-            return self._in_doubt(segment, end_offset, 0, None, is_whole=True)
-        start, position, header = sought
-        if header is None:
-            return None if segment.is_verified(start) else self._in_doubt(segment, end_offset, start, None)
-        end = segment.sound_end(position)
-        if up_to < end_offset:
-            limit = segment.seek(up_to)
-            if limit is None:
-                return self._in_doubt(segment, end_offset, 0, None, is_whole=True)
-            limit_end = limit.position if limit.header is None else limit.position + limit.header.size_bytes
-            if not segment.is_verified(limit.start, limit_end):
-                return self._in_doubt(segment, end_offset, limit.start, limit_end)
-            end = min(end, limit.position)
-        size = min(max(max_bytes, header.size_bytes) if at_least_one else max_bytes, end - position)
-        if size < header.size_bytes:
-            size = 0
-        elif position + size < end:
-            size = max(segment.without_cut_batch(position, size), header.size_bytes)
-        checked_end = position + max(size, header.size_bytes)
-        if not segment.is_verified(start, checked_end):
-            return self._in_doubt(segment, end_offset, start, checked_end)
-        return LogRead([segment.range(position, size)], size) if size else NOTHING_READ
-
-    def _in_doubt(
-        self, segment: Segment, end_offset: int, start: int, end: int | None, *, is_whole: bool = False
-    ) -> LogRead:
-        doubt = segment.doubt(
-            start,
-            end,
-            next_segment_offset=end_offset,
-            may_skip_offsets=self.config.compacted or segment.base_offset < self.sparse_before,
-            is_whole=is_whole,
-        )
-        return LogRead([], 0, Unchecked(segment, doubt))
-
-    @staticmethod
-    def find_damage(read: LogRead) -> Findings:
-        """Verify what is unchecked of a read. It only reads, and may run in another thread."""
-        if read.in_doubt is None:
-            raise ValueError("everything that was read is checked")
-        return read.in_doubt.doubt.resolve()
-
-    @staticmethod
-    def learn(read: LogRead, findings: Findings) -> None:
-        """Take what was found as known: from now on those bytes are verified, or in quarantine."""
-        if read.in_doubt is not None:
-            read.in_doubt.segment.settle(findings)
-
-    def _verify(self, segment: Segment, end_offset: int, start: int = 0, end: int | None = None) -> None:
-        """Have bytes of a segment verified at once."""
-        if not segment.is_verified(start, end):
-            read = self._in_doubt(segment, end_offset, start, end)
-            self.learn(read, self.find_damage(read))
-
-    def batches(self, from_offset: int) -> Iterator[RecordBatch]:
-        """The batches from the one that holds that offset on, to replay them. Those in quarantine are left out."""
-        for segment, end_offset in self._segments.with_ends(from_offset, self.end_offset):
-            self._verify(segment, end_offset)
-            for batch in segment.batches(from_offset):
-                yield RecordBatch(batch)
-
-    # --- finding offsets
-
-    def offset_for_timestamp(self, timestamp: int) -> TimestampOffset | None:
-        """The first record whose timestamp is at least that."""
-        for segment, end_offset in self._segments.with_ends(self.log_start_offset, self.end_offset):
-            found = self._first_reaching(segment, end_offset, timestamp)
-            if found is not None:
-                return found
-        return None
-
-    def _first_reaching(self, segment: Segment, end_offset: int, timestamp: int) -> TimestampOffset | None:
-        log_start = self.log_start_offset
-        start = segment.start_of(timestamp, log_start)
-        if start is None:
-            return None
-        for position, header in segment.reaching(timestamp, log_start):
-            end = position + header.size_bytes
-            if not segment.is_verified(start, end):
-                self._verify(segment, end_offset, start, end)
-                return self._first_reaching(segment, end_offset, timestamp)
-            for record in RecordBatch(segment.batch_at(position, header)):
-                if record.offset >= log_start and record.timestamp is not None and record.timestamp >= timestamp:
-                    return TimestampOffset(record.timestamp, record.offset, header.leader_epoch)
-        if segment.is_verified(start, segment.size):
-            return None
-        self._verify(segment, end_offset, start, segment.size)
-        return self._first_reaching(segment, end_offset, timestamp)
-
-    def max_timestamp(self) -> TimestampOffset | None:
-        """The first record that has the largest timestamp of all; None if no record has one."""
-        while True:
-            segment = max(self._segments, key=lambda segment: segment.max_timestamp)  # the first of equal ones
-            timestamp = segment.max_timestamp
-            if timestamp == NO_TIMESTAMP:
-                return None
-            place = self._sound_batch(segment, segment.max_timestamp_offset)
-            if place is None or place[1].max_timestamp != timestamp:
-                segment.rebuild("the batch with the largest timestamp is damaged")
-                continue
-            for record in RecordBatch(segment.batch_at(*place)):
-                if record.timestamp == timestamp:
-                    return TimestampOffset(timestamp, record.offset, place[1].leader_epoch)
-            return None
-
-    def _sound_batch(self, segment: Segment, offset: int) -> tuple[int, BatchHeader] | None:
-        """Place and header of the first batch that ends at or after the offset, as it is when all is verified."""
-        while True:
-            start = segment.start_for(offset)
-            place = segment.locate(offset)
-            end = segment.size if place is None else place[0] + place[1].size_bytes
-            if segment.is_verified(start, end):
-                return place
-            self._verify(segment, self._segments.end_of(segment, self.end_offset), start, end)
-
-    def end_offset_for_epoch(self, epoch: int) -> tuple[int, int]:
-        """The largest epoch not above that one and where it ends; (-1, -1) if there is no answer."""
-        return self._epochs.end_offset(epoch, self.end_offset)
-
-    def epoch_of(self, offset: int) -> int:
-        """The leader epoch that a batch at that offset has, -1 if it is not known."""
-        return self._epochs.epoch_of(offset)
+        self._names_version += 1
 
     # --- removing
 
     def delete_records_before(self, offset: int) -> int:
         """Move the log start to that offset (DeleteRecords, KIP-107).
 
-        Segments before it go when `remove_deleted` is called, which has to wait until the start is written down: a
-        power cut may take some of them and leave older ones, and only the start tells that none of them is missed.
+        The segments before it go when `remove_deleted` is called.
         """
         if not 0 <= offset <= self.end_offset:
             raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE, f"offset {offset} is beyond the end, {self.end_offset}")
         if offset > self.log_start_offset:
-            self.log_start_offset = offset
-            self._epochs.truncate_start(offset)  # not on the disk yet: who starts after a crash may find the old start
+            self._move_start(offset)
         return self.log_start_offset
 
-    def remove_deleted(self) -> None:
-        """Remove the segments before the log start, and the snapshots that only they need.
+    def give_up_old_segments(self, *, high_watermark: int, now_ms: int) -> None:
+        """Move the log start over segments that are too old or too much; they go when `remove_deleted` is called."""
+        ends = (*self._segments.base_offsets[1:], self.end_offset)
+        spans = [
+            SegmentSpan(end, segment.size, segment.newest_ms())
+            for segment, end in zip(self._segments, ends, strict=True)
+        ]
+        count = 0
+        for doomed in old_segments(
+            spans, self.config, log_start_offset=self.log_start_offset, high_watermark=high_watermark, now_ms=now_ms
+        ):
+            count += doomed.segments
+            start = ends[count - 1]
+            if start > self.log_start_offset:
+                _logger.info("%s: it starts at offset %d from now on: %s", self.name, start, doomed.reason)
+        if count == len(spans):
+            self._roll()
+        if count and ends[count - 1] > self.log_start_offset:
+            self._move_start(ends[count - 1])
 
-        The names of the others are on the disk before, so that a power cut cannot take both.
+    @property
+    def has_deleted(self) -> bool:
+        """Whether there are segments before the log start."""
+        return self._segments.count_before(self.log_start_offset) > 0
+
+    def remove_deleted(self) -> int:
+        """Remove segments before the log start, once that is written down, some at a time; how many.
+
+        When the power is cut, of what was removed some may be there again and newer ones not: only the start tells that
+        none of them is missed. OSError if the disk refuses: the next call tries again.
         """
-        doomed = self._segments.take_before(self.log_start_offset)
-        if doomed:
-            self._files.sync_directory(self._directory)
-        for segment in doomed:
-            segment.remove()
-        first = self._segments.first_base_offset
-        for offset in [snapshot for snapshot in self._snapshots if snapshot < first]:
-            self._files.remove(self._path(offset))
-            self._snapshots.remove(offset)
+        count = min(self._segments.count_before(min(self.log_start_offset, self.start_on_disk)), SEGMENTS_AT_ONCE)
+        if not count or self.being_compacted or self.is_deleted:
+            return 0
+        self._segments.remove_oldest(count, self._discard)
+        return count
+
+    def _move_start(self, offset: int) -> None:
+        """The file of epochs follows when it is written next: who starts after a crash may find the old start."""
+        self.log_start_offset = offset
+        self._epochs.truncate_start(offset)
+
+    def _discard(self, deleted: Sequence[str]) -> None:
+        if deleted:
+            self.context.remove_later(deleted, self.config.file_delete_delay_ms)
+
+    def replace_segments(self, old: Sequence[Segment], new: CleanedSegment) -> None:
+        """Put a compacted segment in the place of those that it was made from. Raises SwapIncomplete."""
+        self.sparse_before = max(self.sparse_before, old[-1].base_offset + 1)
+        self._segments.replace(old, new, self._discard)
 
     # --- keeping
 
+    @property
+    def flush_is_due(self) -> bool:
+        """Whether flush.messages asks for a flush (UnifiedLog counts from the recovery point, too)."""
+        return self.end_offset - self.recovery_point >= self.config.flush_messages
+
+    def begin_flush(self) -> FlushPlan | None:
+        """How to bring all that was appended onto the disk; None if it is there. OSError if a file is gone."""
+        point = self.recovery_point
+        if point >= self.end_offset:
+            return None
+        parts = []
+        transactions = []
+        for segment in self._segments.from_offset(point):
+            if (count := segment.transactions.unsynced()) is not None:
+                transactions.append((segment.transactions, count))
+            position = segment.position_of(point) if self._sync_failed else 0
+            parts.append(segment.unsynced(segment.size if position is None else position))
+        names: tuple[str, ...] = ()
+        directories: tuple[str, ...] = ()
+        if self._names_version != self._names_synced or transactions:
+            names = (f"{self._directory}/{METADATA_NAME}", f"{self._directory}/{EPOCHS_NAME}")
+            directories = (self._directory, "")
+        return FlushPlan(
+            up_to=self.end_offset,
+            parts=parts,
+            files=self._files,
+            names=names,
+            directories=directories,
+            transactions=transactions,
+            names_version=self._names_version,
+            writes_again=self._sync_failed,
+        )
+
+    def flushed(self, plan: FlushPlan) -> None:
+        """The plan was carried out."""
+        self.recovery_point = max(self.recovery_point, min(plan.up_to, self.end_offset))
+        self._names_synced = max(self._names_synced, plan.names_version)
+        self._has_names = self._has_names or bool(plan.directories)
+        for index, count in plan.transactions:
+            index.synced(count)
+        self._sync_failed = False
+
+    def flush_failed(self) -> None:
+        """A plan failed half-way: nothing that was not on the disk before can be taken to be there."""
+        self._sync_failed = True
+
     def flush(self) -> None:
         """What was appended is on the disk when this returns."""
-        if self.recovery_point < self.end_offset:
-            for segment in self._segments.from_offset(self.recovery_point):
-                segment.flush()
-            self._files.sync_directory(self._directory)
-            self.recovery_point = self.end_offset
-        self._unflushed_messages = 0
+        plan = self.begin_flush()
+        if plan is not None:
+            try:
+                plan.run()
+            except OSError:
+                self.flush_failed()
+                raise
+            self.flushed(plan)
 
     def close(self) -> None:
         """Flush, and leave what makes the next start short."""
         self._segments.active.seal()
-        self._take_snapshot(sync=True)
+        self._segments.snapshots.take(self.end_offset, self._producers)
         self.flush()
         for segment in self._segments:
             segment.write_indexes(sync=False)

@@ -6,14 +6,17 @@ before it. From it on the log is a prefix of what was appended: it is cut at the
 sound ones follow, for what is not flushed reaches the disk in any order. If the recovery point cannot be known, for its
 checkpoint is damaged, no sound batch is cut off.
 
-1. Remove what was left half done: temporary files and indexes without their log.
+1. Finish or undo a swap of segments (`kpy.storage.segment_swap`), and remove what else was left half done: temporary
+   files and indexes without their log.
 2. Load the segments. Of those that lie before the recovery point nothing is read; they are verified when they are.
    After a clean shutdown the last one's end is looked at. Otherwise every segment that reaches beyond the recovery
    point is walked batch by batch, its indexes are derived again, and segments behind a cut or a gap are removed. A last
    segment that cannot be appended to, for its end is damaged, is followed by a new one.
 3. Leader epochs: those of the file that the log still has, and those found in the walk; all of them are found again
    if the file is lost.
-4. Producers: the latest sound snapshot of the log as it is now, and every batch behind it replayed.
+4. Aborted transactions: as the index of a segment has them that was flushed. Where it is not sound, and where a
+   segment was walked that has markers, they are found again by the next pass, which then begins before that segment.
+5. Producers: the latest sound snapshot of the log as it is now, and every batch behind it replayed.
 
 What was cut and removed is so on the disk, too, before anything is appended: it must not come back after a power cut.
 """
@@ -31,14 +34,23 @@ from kpy.storage.leader_epochs import LeaderEpochs
 from kpy.storage.log_config import LogConfig
 from kpy.storage.offset_index import IndexCorrupt
 from kpy.storage.partition_log import PartitionLog
-from kpy.storage.producer_states import SNAPSHOT_SUFFIX, ProducerStates, SnapshotCorrupt
-from kpy.storage.segment import INDEX_SUFFIXES, LOG_SUFFIX, Segment, file_name
+from kpy.storage.producer_states import SNAPSHOT_SUFFIX, CompletedTransaction, ProducerStates, SnapshotCorrupt
+from kpy.storage.segment import Segment
+from kpy.storage.segment_files import (
+    INDEX_SUFFIXES,
+    LOG_SUFFIX,
+    TRANSACTION_INDEX_SUFFIX,
+    file_name,
+    remove_segment,
+)
+from kpy.storage.segment_swap import finish_swaps
 from kpy.storage.segments import Segments
+from kpy.storage.snapshots import Snapshots
 from kpy.storage.verification import INT64_MAX
 
 _logger = logging.getLogger(__name__)
 
-_LEFTOVER_SUFFIXES: Final = (".tmp", ".deleted", ".cleaned", ".swap")
+_LEFTOVER_SUFFIX: Final = ".tmp"
 _HISTORY_BYTES: Final = 1024 * 1024
 
 
@@ -58,21 +70,24 @@ def load_log(
     files: Files, directory: str, *, topic: str, partition: int, topic_id: UUID, config: LogConfig, known: LastKnown
 ) -> PartitionLog:
     """The log in that directory, whatever state it was left in."""
+    finish_swaps(files, directory)
     loading = _Loading(files, directory, config.index_interval_bytes, known)
     bases, snapshots = loading.tidy()
     epochs = LeaderEpochs(files, directory)
     epochs.load()
     stored = (*epochs.epochs, *epochs.start_offsets)
+    are_lost = not epochs.epochs
     segments, end_offset = loading.load_segments(bases, epochs)
     log_start_offset = max(known.log_start_offset, segments.first_base_offset)
+    if are_lost and log_start_offset < end_offset:
+        epochs.clear()
+        _find_epochs(segments, end_offset, epochs)
     epochs.truncate_start(log_start_offset)
     epochs.truncate_end(end_offset)
-    if not epochs.epochs and log_start_offset < end_offset:
-        _find_epochs(segments, end_offset, epochs)
-        epochs.truncate_start(log_start_offset)
     if (*epochs.epochs, *epochs.start_offsets) != stored:
         epochs.store()
-    producers, snapshots = loading.load_producers(segments, snapshots, end_offset)
+    loading.load_transactions(segments)
+    producers = loading.load_producers(segments, snapshots, end_offset)
     if loading.changed:
         files.sync_directory(directory)
     return PartitionLog(
@@ -82,10 +97,9 @@ def load_log(
         partition=partition,
         topic_id=topic_id,
         config=config,
-        segments=list(segments),
+        segments=segments,
         epochs=epochs,
         producers=producers,
-        snapshots=snapshots,
         log_start_offset=log_start_offset,
         end_offset=end_offset,
         recovery_point=end_offset if known.clean else min(known.recovery_point or 0, end_offset),
@@ -102,6 +116,12 @@ class _Loading:
         self._interval_bytes = interval_bytes
         self._known = known
         self._recovery_point = known.recovery_point
+        self._walked: dict[int, bool] = {}
+        """The base offset of each segment that was walked, and whether transactions end in it."""
+        self._have_transactions: set[str] = set()
+        """The names of the files of aborted transactions."""
+        self._lost_transactions: set[int] = set()
+        """The base offsets of the segments whose aborted transactions have to be found again."""
         self.changed = False
 
     @property
@@ -115,6 +135,7 @@ class _Loading:
         properly left a snapshot of its end.
         """
         names = set(self._files.list(self._directory))
+        self._have_transactions = {name for name in names if name.endswith(TRANSACTION_INDEX_SUFFIX)}
         bases = sorted(int(name[: -len(LOG_SUFFIX)]) for name in names if _is_numbered(name, LOG_SUFFIX))
         snapshots = sorted(int(name[: -len(SNAPSHOT_SUFFIX)]) for name in names if _is_numbered(name, SNAPSHOT_SUFFIX))
         for name in names:
@@ -122,7 +143,7 @@ class _Loading:
                 _is_numbered(name, suffix) and f"{name[: -len(suffix)]}{LOG_SUFFIX}" not in names
                 for suffix in INDEX_SUFFIXES
             )
-            if orphan or name.endswith(_LEFTOVER_SUFFIXES):
+            if orphan or name.endswith(_LEFTOVER_SUFFIX):
                 self._remove(name)
         while len(bases) > 1 and bases[1] <= self._known.log_start_offset:
             self._remove_segments(bases[:1])
@@ -164,9 +185,12 @@ class _Loading:
             except IndexCorrupt as reason:
                 _logger.warning("%s: walking all of it: %s", segment.path(LOG_SUFFIX), reason)
         end_offset = segment.base_offset
+        has_markers = False
         for place in segment.recover(keep_before=self._keep_before, next_segment_offset=next_base):
             epochs.assign(place.header.leader_epoch, place.header.base_offset, store=False)  # pass 3
+            has_markers |= place.header.is_control
             end_offset = place.header.next_offset
+        self._walked[segment.base_offset] = has_markers
         return end_offset
 
     def _with_place_to_append(self, segments: list[Segment], found_end: int) -> tuple[Segments, int]:
@@ -185,12 +209,28 @@ class _Loading:
         if not segments or end_offset > found_end:
             segments.append(Segment.create(self._files, self._directory, end_offset, self._interval_bytes))
             self.changed = True
-        return Segments(segments), end_offset
+        snapshots = Snapshots(self._files, self._directory, ())
+        return Segments(self._files, self._directory, segments, snapshots), end_offset
 
-    def load_producers(
-        self, segments: Segments, snapshots: list[int], end_offset: int
-    ) -> tuple[ProducerStates, list[int]]:
-        """Pass 4. The producers as of the end offset, and the snapshots that are kept: of segments, and the last.
+    def load_transactions(self, segments: Segments) -> None:
+        """Pass 4. Find out which are lost."""
+        for segment in segments:
+            has_markers = self._walked.get(segment.base_offset)
+            if has_markers is None:
+                if file_name(segment.base_offset, TRANSACTION_INDEX_SUFFIX) not in self._have_transactions:
+                    continue
+                try:
+                    segment.transactions.load(segment.base_offset)
+                    continue
+                except IndexCorrupt as reason:
+                    _logger.warning("%s: making it again: %s", segment.transactions.path, reason)
+                    has_markers = True
+            segment.transactions.reset()
+            if has_markers:
+                self._lost_transactions.add(segment.base_offset)
+
+    def load_producers(self, segments: Segments, snapshots: list[int], end_offset: int) -> ProducerStates:
+        """Pass 5. The producers as of the end offset. Kept are the snapshots of segments' bases, and the last one.
 
         One of before the first segment tells nothing of what was between.
         """
@@ -199,28 +239,31 @@ class _Loading:
         for offset in set(snapshots) - set(kept):
             self._remove(file_name(offset, SNAPSHOT_SUFFIX))
         producers = ProducerStates()
-        while kept:
-            name = file_name(kept[-1], SNAPSHOT_SUFFIX)
+        latest = min(self._lost_transactions, default=end_offset)
+        for offset in [offset for offset in reversed(kept) if offset <= latest]:
+            name = file_name(offset, SNAPSHOT_SUFFIX)
             try:
-                producers = ProducerStates.decode(self._files.read(f"{self._directory}/{name}") or b"", kept[-1])
+                producers = ProducerStates.decode(self._files.read(f"{self._directory}/{name}") or b"", offset)
                 break
             except SnapshotCorrupt as reason:
                 _logger.warning("%s/%s: ignoring a snapshot: %s", self._directory, name, reason)
                 self._remove(name)
-                kept.pop()
+                kept.remove(offset)
         if producers.producers:
             producers.restore_history(_headers_before(segments, producers.end_offset))
-        for header, batch in _batches_from(segments, producers.end_offset, end_offset):
-            replay_batch(producers, header, batch)
+        for segment, header, batch in _batches_from(segments, producers.end_offset, end_offset):
+            done = replay_batch(producers, header, batch)
+            if done is not None and done.aborted and segment.base_offset in self._lost_transactions:
+                segment.transactions.append(done.as_aborted())
         producers.end_offset = end_offset
-        return producers, kept
+        segments.snapshots = Snapshots(self._files, self._directory, kept)
+        return producers
 
     def _remove_segments(self, bases: list[int]) -> None:
         """The newest first, and each for good: what a power cut leaves of them has no hole that it had not before."""
         for base in reversed(bases):
             _logger.warning("%s: removing the segment at %d", self._directory, base)
-            for suffix in (LOG_SUFFIX, *INDEX_SUFFIXES):
-                self._remove(file_name(base, suffix))
+            remove_segment(self._files, self._directory, base)
             self._files.sync_directory(self._directory)
 
     def _remove(self, name: str) -> None:
@@ -240,26 +283,26 @@ def _find_epochs(segments: Segments, end_offset: int, epochs: LeaderEpochs) -> N
             epochs.assign(header.leader_epoch, header.base_offset, store=False)
 
 
-def replay_batch(producers: ProducerStates, header: BatchHeader, batch: Buffer) -> None:
+def replay_batch(producers: ProducerStates, header: BatchHeader, batch: Buffer) -> CompletedTransaction | None:
     """Learn from a batch of the log what its append taught."""
     if header.producer_id < 0:
-        return
+        return None
     if not header.is_control:
         producers.appended(header, header.base_offset, header.max_timestamp)
-        return
+        return None
     try:
         marker = EndTransactionMarker.parse(next(iter(RecordBatch(batch))))
     except (InvalidRecord, StopIteration):  # a control batch of another kind, or one that was cleaned
-        return
-    producers.transaction_ended(header, marker, offset=header.base_offset, timestamp=header.max_timestamp)
+        return None
+    return producers.transaction_ended(header, marker, offset=header.base_offset, timestamp=header.max_timestamp)
 
 
-def _batches_from(segments: Segments, offset: int, end_offset: int) -> Iterator[tuple[BatchHeader, Buffer]]:
+def _batches_from(segments: Segments, offset: int, end_offset: int) -> Iterator[tuple[Segment, BatchHeader, Buffer]]:
     for segment, segment_end in segments.with_ends(offset, end_offset):
         if segment_end > offset:
             _verify(segment, segment_end)
             for batch in segment.batches(offset):
-                yield RecordBatch(batch).header, batch
+                yield segment, RecordBatch(batch).header, batch
 
 
 def _verify(segment: Segment, segment_end: int) -> None:

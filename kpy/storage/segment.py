@@ -1,43 +1,37 @@
-"""One segment of a log: a `.log` file of record batches, and the two sparse indexes over it (`kpy.storage.derived`).
+"""One segment of a log: a `.log` file of record batches, and what is derived from it (`kpy.storage.derived`).
 
-The files are named by the segment's base offset in 20 digits. The indexes are kept in memory once they are needed, and
-written by `flush` and `seal`. Bytes that an earlier process wrote are verified when they are first read; what turns out
-damaged is quarantined (`kpy.storage.quarantine`), and every walk goes around it.
+That is two sparse indexes, and the transactions that were aborted in it (`kpy.storage.transaction_index`). The files
+are named by the segment's base offset in 20 digits. The indexes are kept in memory once they are needed, and written by
+`seal`. Bytes that an earlier process wrote are verified when they are first read; what turns out damaged is
+quarantined (`kpy.storage.quarantine`), and every walk goes around it.
 """
 
 import logging
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final, NamedTuple, Self
 
 from kpy.protocol.crc import Buffer
 from kpy.protocol.records import BatchHeader
 from kpy.storage.batch_scan import scan_batches, scan_headers
 from kpy.storage.derived import Derived
-from kpy.storage.files import File, FileRange, Files
+from kpy.storage.files import Files
+from kpy.storage.index_files import read_indexes, read_positions, write_indexes
 from kpy.storage.log_config import LogConfig
+from kpy.storage.log_context import DELETED_SUFFIX
 from kpy.storage.offset_index import ENTRY_BYTES as OFFSET_ENTRY_BYTES
-from kpy.storage.offset_index import RELATIVE_OFFSET_MAX, IndexCorrupt, OffsetIndex
+from kpy.storage.offset_index import RELATIVE_OFFSET_MAX, IndexCorrupt
 from kpy.storage.quarantine import Damage, Quarantine
+from kpy.storage.segment_files import INDEX_SUFFIXES, LOG_SUFFIX, TRANSACTION_INDEX_SUFFIX
+from kpy.storage.segment_log import SegmentLog
 from kpy.storage.time_index import ENTRY_BYTES as TIME_ENTRY_BYTES
-from kpy.storage.time_index import TimeIndex
+from kpy.storage.transaction_index import TransactionIndex
 from kpy.storage.verification import INT64_MAX, BatchPlace, Doubt, Findings, Verifier
 
 _logger = logging.getLogger(__name__)
 
-LOG_SUFFIX: Final = ".log"
-OFFSET_INDEX_SUFFIX: Final = ".index"
-TIME_INDEX_SUFFIX: Final = ".timeindex"
-TRANSACTION_INDEX_SUFFIX: Final = ".txnindex"
-INDEX_SUFFIXES: Final = (OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX)
-
 _POSITION_MAX: Final = (1 << 31) - 1
-
-
-def file_name(offset: int, suffix: str) -> str:
-    """The name of a segment's or a snapshot's file."""
-    return f"{offset:020d}{suffix}"
 
 
 class Sought(NamedTuple):
@@ -48,7 +42,7 @@ class Sought(NamedTuple):
     header: BatchHeader | None
 
 
-class Segment:
+class Segment(SegmentLog):
     """A run of batches from `base_offset` on.
 
     Invariants: `size` is that of the `.log` file; every sound batch lies at or after `base_offset` and at most
@@ -57,27 +51,27 @@ class Segment:
 
     __slots__ = (
         "_derived",
-        "_directory",
         "_dirty_indexes",
-        "_files",
         "_first_append_ms",
         "_index_interval_bytes",
-        "_log",
-        "_quarantine",
-        "base_offset",
+        "roll_jitter_ms",
+        "transactions",
+        "written_ms",
     )
 
     def __init__(self, files: Files, directory: str, base_offset: int, index_interval_bytes: int) -> None:
         """The segment of that name, as an earlier process left it. Nothing of it is read yet."""
-        self._files = files
-        self._directory = directory
+        super().__init__(files, directory, base_offset)
         self._index_interval_bytes = index_interval_bytes
         self._first_append_ms: int | None = None
-        self.base_offset = base_offset
-        self._log: File = files.open(self.path(LOG_SUFFIX))
         self._derived: Derived | None = None
         self._dirty_indexes = False
-        self._quarantine = Quarantine(self._log.size, is_end_known=False)
+        self.transactions = TransactionIndex(files, self.path(TRANSACTION_INDEX_SUFFIX))
+        """The aborted transactions that end here; recovery fills it."""
+        self.roll_jitter_ms: int | None = None
+        """How much earlier than by segment.ms it is rolled, once that was drawn."""
+        self.written_ms: int | None = None
+        """When it was last written, where no timestamp says so."""
 
     @classmethod
     def create(cls, files: Files, directory: str, base_offset: int, index_interval_bytes: int) -> Self:
@@ -86,13 +80,6 @@ class Segment:
         segment._adopt(Derived(base_offset, index_interval_bytes))
         segment._quarantine.is_end_known = True
         return segment
-
-    def path(self, suffix: str) -> str:
-        return f"{self._directory}/{file_name(self.base_offset, suffix)}"
-
-    @property
-    def size(self) -> int:
-        return self._log.size
 
     @property
     def max_timestamp(self) -> int:
@@ -134,7 +121,7 @@ class Segment:
             self._first_append_ms = self._first_append_ms or now_ms
             waited_ms = now_ms - self._first_append_ms
         return (
-            waited_ms <= config.segment_ms - config.segment_jitter_ms
+            waited_ms <= config.roll_ms - (self.roll_jitter_ms or 0)
             and len(self._indexed().offsets) < config.segment_index_bytes // OFFSET_ENTRY_BYTES
             and len(self._indexed().times) < config.segment_index_bytes // TIME_ENTRY_BYTES - 1
         )
@@ -148,7 +135,11 @@ class Segment:
         except OSError:
             log.truncate(position)
             raise
-        self._indexed().learn(position, len(batch), base_offset, last_offset, max_timestamp)
+        self.learn_batch(position, len(batch), base_offset, last_offset, max_timestamp)
+
+    def learn_batch(self, position: int, size: int, base_offset: int, last_offset: int, max_timestamp: int) -> None:
+        """Take a batch at the end into the indexes."""
+        self._indexed().learn(position, size, base_offset, last_offset, max_timestamp)
         self._dirty_indexes = True
 
     # --- opening
@@ -212,34 +203,11 @@ class Segment:
         self._log.truncate(position)
         self._log.sync()
 
-    def _quarantine_range(self, quarantine: Quarantine, damage: Damage) -> None:
-        if quarantine.add(damage):
-            _logger.error("%s: quarantined %s", self.path(LOG_SUFFIX), damage)
-
     def _verifier(self, limit: int = INT64_MAX, hints: "array[int] | None" = None) -> Verifier:
         limit = min(limit, self.base_offset + RELATIVE_OFFSET_MAX + 1)
         return Verifier(self._log.read_at, self._log.size, limit=limit, hints=hints or array("I"))
 
-    # --- what is damaged
-
-    @property
-    def damages(self) -> Sequence[Damage]:
-        """The ranges in quarantine, as far as they have been read."""
-        return self._quarantine.damages
-
-    def sound_end(self, position: int) -> int:
-        """How far the bytes from that position on are not known to be damaged."""
-        return next((end for _, end in self._quarantine.stretches(position, self._log.size)), position)
-
-    def damage_of(self, offset: int) -> Damage | None:
-        """The damage that a record of that offset was lost in."""
-        return self._quarantine.of_offset(offset)
-
-    def is_verified(self, start: int, end: int | None = None) -> bool:
-        """Whether it is known what those bytes are; without an end, also what is missing behind the last."""
-        if end is None:
-            return self._quarantine.is_end_known and self._quarantine.is_verified(start, self._log.size)
-        return self._quarantine.is_verified(start, end)
+    # --- verification
 
     def doubt(
         self, start: int, end: int | None, *, next_segment_offset: int, may_skip_offsets: bool, is_whole: bool = False
@@ -259,12 +227,6 @@ class Segment:
             is_whole=is_whole,
         )
 
-    def miss(self, first_offset: int, next_offset: int) -> None:
-        """Records of those offsets were flushed, and the file ends before them."""
-        reason = "they were flushed, and the file ends before them"
-        missing = Damage(self._log.size, self._log.size, first_offset, next_offset, reason)
-        self._quarantine_range(self._quarantine, missing)
-
     def settle(self, findings: Findings) -> None:
         """Learn what a doubt was resolved to."""
         for damage in findings.damages:
@@ -275,11 +237,6 @@ class Segment:
             self._adopt(findings.derived)
 
     # --- reading
-
-    def headers(self, position: int = 0, end: int | None = None) -> Iterator[tuple[int, BatchHeader]]:
-        """Position and header of the batches from that position on, which must be the start of one."""
-        for start, stop in self._quarantine.stretches(position, self._log.size if end is None else end):
-            yield from scan_headers(self._log, start, stop)
 
     def headers_back(self, end: int, bytes_max: int) -> Iterator[tuple[int, BatchHeader]]:
         """As `headers`, of about the last `bytes_max` bytes before the position `end`."""
@@ -296,14 +253,22 @@ class Segment:
                 for _start, _header, batch in scan_batches(self._log, start, stop):
                     yield batch
 
-    def seek(self, offset: int) -> Sought | None:
-        """Where the first batch is that ends at or after that offset; None if the index does not lead there."""
-        derived = self._derived or self._try_read_indexes()
-        start = None if derived is None else self._start(derived, offset)
-        return None if start is None else self._seek(start, offset)
+    def seek(self, offset: int, *, may_wait: bool = True) -> Sought | None:
+        """Where the first batch is that ends at or after that offset; None if the index does not lead there.
 
-    def _seek(self, start: int, offset: int) -> Sought:
-        for position, header in self.headers(start):
+        Raises NotResident unless it `may_wait` for the disk.
+        """
+        derived = self._derived or self._try_read_indexes()
+        start = None if derived is None else self._start(derived, offset, may_wait=may_wait)
+        return None if start is None else self._seek(start, offset, may_wait=may_wait)
+
+    def index_sizes(self) -> tuple[int, int]:
+        """The bytes of the offset index and of the time index."""
+        derived = self._indexed()
+        return len(derived.offsets) * OFFSET_ENTRY_BYTES, len(derived.times) * TIME_ENTRY_BYTES
+
+    def _seek(self, start: int, offset: int, *, may_wait: bool = True) -> Sought:
+        for position, header in self.headers(start, may_wait=may_wait):
             if header.last_offset >= offset:
                 return Sought(start, position, header)
         return Sought(start, self._log.size, None)
@@ -324,18 +289,19 @@ class Segment:
         found = self.locate(offset)
         return None if found is None else found[0]
 
-    def _start(self, derived: Derived, offset: int) -> int | None:
+    def _start(self, derived: Derived, offset: int, *, may_wait: bool = True) -> int | None:
         """Where the walk to an offset begins; None if the index says what is not true."""
         if offset >= derived.last_base_offset:
             return derived.last_position
         floor = derived.offsets.floor(max(offset - self.base_offset, 0))
         if floor is None:
             return 0
-        return floor[1] if derived.is_built or self._is_entry_true(*floor) else None
+        return floor[1] if derived.is_built or self._is_entry_true(*floor, may_wait=may_wait) else None
 
-    def _is_entry_true(self, relative_offset: int, position: int) -> bool:
+    def _is_entry_true(self, relative_offset: int, position: int, *, may_wait: bool = True) -> bool:
         """Whether a batch at that position ends with that offset, as an index says that comes from a file."""
-        first = next(scan_headers(self._log, position), None)
+        read_at = self._log.read_at if may_wait else self._log.read_resident
+        first = next(scan_headers(self._log, position, read_at=read_at), None)
         return first is not None and first[1].last_offset - self.base_offset == relative_offset
 
     def without_cut_batch(self, position: int, size: int) -> int:
@@ -350,8 +316,11 @@ class Segment:
         start = positions[index] if index >= 0 else 0
         return start - position if start > position and end - start > 2 * self._index_interval_bytes else size
 
-    def range(self, position: int, size: int) -> FileRange:
-        return FileRange(self._log, position, size)
+    def offset_behind(self, position: int) -> int | None:
+        """The last offset of the first batch in the index that begins there or behind; None if none does."""
+        offsets = self._indexed().offsets
+        index = bisect_left(offsets.positions, position)
+        return self.base_offset + offsets.offsets[index] if index < len(offsets) else None
 
     def reaching(self, timestamp: int, start_offset: int) -> Iterator[tuple[int, BatchHeader]]:
         """Position and header of the batches, from that offset on, whose largest timestamp is at least that."""
@@ -374,9 +343,6 @@ class Segment:
         found = self.locate(self.base_offset + relative_offset)
         return found is not None and found[1].max_timestamp == timestamp
 
-    def batch_at(self, position: int, header: BatchHeader) -> Buffer:
-        return self._log.read_at(position, header.size_bytes)
-
     # --- the files
 
     def _indexed(self) -> Derived:
@@ -397,11 +363,7 @@ class Segment:
         Looked at are the last entry of each, and whether a batch behind them has a larger timestamp.
         """
         size = self._log.size
-        offsets_data, times_data = (self._files.read(self.path(suffix)) for suffix in INDEX_SUFFIXES[:2])
-        if size and (offsets_data is None or times_data is None):
-            raise IndexCorrupt("an index is missing")
-        offsets = OffsetIndex.decode(offsets_data or b"", log_bytes=size)
-        times = TimeIndex.decode(times_data or b"")
+        offsets, times = read_indexes(self._files, self.path, log_bytes=size)
         if offsets and not self._is_entry_true(offsets.offsets[-1], offsets.positions[-1]):
             raise IndexCorrupt("the batch of the last entry is not where it says")
         derived = Derived.read(self.base_offset, self._index_interval_bytes, offsets, times)
@@ -434,36 +396,39 @@ class Segment:
 
     def _hints(self) -> "array[int]":
         """Where batches begin, if the index that is there tells the truth."""
-        if self._derived is not None:
-            return self._derived.offsets.positions
-        try:
-            return OffsetIndex.decode(
-                self._files.read(self.path(OFFSET_INDEX_SUFFIX)) or b"", log_bytes=self.size
-            ).positions
-        except IndexCorrupt:
-            return array("I")
-
-    def flush(self) -> None:
-        """What was appended is on the disk when this returns."""
-        self._log.sync()
-        self.write_indexes(sync=True)
+        known = self._derived
+        return read_positions(self._files, self.path, log_bytes=self.size) if known is None else known.offsets.positions
 
     def write_indexes(self, *, sync: bool) -> None:
         if self._dirty_indexes:
-            derived = self._indexed()
-            self._files.replace(self.path(OFFSET_INDEX_SUFFIX), derived.offsets.encode(), sync=sync)
-            self._files.replace(self.path(TIME_INDEX_SUFFIX), derived.times.encode(), sync=sync)
+            write_indexes(self._files, self.path, self._indexed(), sync=sync)
             self._dirty_indexes = False
 
     def seal(self) -> None:
         """Nothing more will be appended: the time index gets the largest timestamp of all."""
         self._dirty_indexes |= self._indexed().seal()
+        self.transactions.write()
         self.write_indexes(sync=False)
 
-    def close(self) -> None:
-        self._log.close()
+    def newest_ms(self) -> int | None:
+        """The largest timestamp; if no record has one, when the file was last written, if that is known."""
+        if self.max_timestamp >= 0:
+            return self.max_timestamp
+        if self.written_ms is None:
+            self.written_ms = self._files.modified_ms(self.path(LOG_SUFFIX))
+        return self.written_ms
 
-    def remove(self) -> None:
-        """Remove the files. Ranges that were read of it stay readable: the last reference closes the file."""
-        for suffix in (LOG_SUFFIX, *INDEX_SUFFIXES):
-            self._files.remove(self.path(suffix))
+    def retire(self) -> list[str]:
+        """Rename the files, so that no start takes them for a segment; returns what they are called now.
+
+        Ranges that were read of it stay readable.
+        """
+        path = self.path(LOG_SUFFIX)
+        self._files.move(self._log, path, path + DELETED_SUFFIX)
+        deleted = [path + DELETED_SUFFIX]
+        for suffix in INDEX_SUFFIXES:
+            path = self.path(suffix)
+            if self._files.exists(path):
+                self._files.rename(path, path + DELETED_SUFFIX)
+                deleted.append(path + DELETED_SUFFIX)
+        return deleted

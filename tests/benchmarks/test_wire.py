@@ -2,6 +2,13 @@
 
 from benchmarks import wire
 from kpy.protocol.messages.api_versions import ApiVersionsRequest
+from kpy.protocol.messages.fetch import (
+    AbortedTransaction,
+    FetchableTopicResponse,
+    FetchRequest,
+    FetchResponse,
+    PartitionData,
+)
 from kpy.protocol.messages.headers import RequestHeader
 from kpy.protocol.messages.heartbeat import HeartbeatRequest
 from kpy.protocol.messages.produce import (
@@ -42,6 +49,27 @@ def test_produce() -> None:
     batch = RecordBatch(partition.records)
     assert batch.is_sound()
     assert [record.value for record in batch] == values
+
+
+def test_fetch() -> None:
+    """A Fetch request asks for one partition; in the reply are its error, its batches, and where to go on."""
+    request = read(FetchRequest, 4, wire.fetch("topic", 3, 77, 1 << 20))
+    assert isinstance(request, FetchRequest)
+    (topic,) = request.topics
+    (partition,) = topic.partitions
+    assert (topic.topic, partition.partition, partition.fetch_offset) == ("topic", 3, 77)
+    assert (partition.partition_max_bytes, request.max_bytes) == (1 << 20, 1 << 20)
+    batches = bytearray(wire.batch([b"a", b"b"], 1) + wire.batch([b"c"], 1))
+    batches[len(wire.batch([b"a", b"b"], 1)) + 7] = 2
+    for aborted in (None, [AbortedTransaction(producer_id=1, first_offset=2)]):
+        data = PartitionData(
+            partition_index=3, error_code=42, high_watermark=1, aborted_transactions=aborted, records=bytes(batches)
+        )
+        answer = FetchResponse(responses=[FetchableTopicResponse(topic="topic", partitions=[data])])
+        error, records = wire.fetched(memoryview(b"\0\0\0\1" + answer.encode(4)), "topic")
+        assert (error, bytes(records)) == (42, batches)
+        assert wire.next_offset(records) == 3
+        assert wire.next_offset(records[:-1]) == 2
 
 
 def test_produce_error() -> None:

@@ -93,11 +93,11 @@ def test_what_kafka_has_and_kpy_does_not_is_a_warning() -> None:
 
 def test_what_is_kept_without_effect_is_a_warning() -> None:
     """An option that is only shown says so."""
-    loaded = load([from_command(log_retention_hours="1")])
+    loaded = load([from_command(log_local_retention_ms="1")])
 
-    assert loaded.config.log_retention_hours == 1
+    assert loaded.config.log_local_retention_ms == 1
     assert loaded.warnings == [
-        "-c: log.retention.hours is kept and shown but changes nothing: no data is deleted by age or size yet"
+        "-c: log.local.retention.ms is kept and shown but changes nothing: there is no tiered storage"
     ]
 
 

@@ -122,7 +122,8 @@ class Lives:
         offset = self.random.randint(log.log_start_offset, log.end_offset)
         ledger.maybe_deleted_before = max(ledger.maybe_deleted_before, offset)
         log.delete_records_before(offset)
-        self.directory.checkpoint_log_starts()
+        self.directory.write(self.directory.log_start_offsets())
+        log.remove_deleted()
         ledger.deleted_before = max(ledger.deleted_before, offset)
 
     def _new_epoch(self, _topic: str) -> None:

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from kpy.storage.checkpoints import decode_offsets
 from kpy.storage.disk_files import DiskFiles
 from kpy.storage.files import Files
 from kpy.storage.log_directory import DirectoryLocked, LogDirectory
@@ -24,12 +25,12 @@ def test_create_and_get(files: Files) -> None:
     directory = LogDirectory.open(files)
     assert directory.get("my-topic.x", 3) is None
     append(directory.create("my-topic.x", 3, FIRST), "a")
-    assert files.read("my-topic.x-3/partition.metadata") == b"version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAQ\n"
+    assert files.read("my-topic.x-3/partition.metadata") == b"version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAQ"
     directory.close()
     again = LogDirectory.open(files)
-    assert list(again.logs()) == [("my-topic.x", 3)]
     log = again.get("my-topic.x", 3)
     assert log is not None
+    assert again.logs() == {("my-topic.x", 3): log}
     assert (log.topic, log.partition, log.topic_id, log.end_offset) == ("my-topic.x", 3, FIRST, 1)
 
 
@@ -67,6 +68,36 @@ def test_a_topic_that_was_missed(files: Files) -> None:
     assert directory.create("topic", 0, SECOND).end_offset == 0
     with pytest.raises(ValueError, match="topic-0"):
         directory.create("topic", 0, SECOND)
+
+
+def test_nothing_is_opened_at_the_start(files: Files) -> None:
+    """After a clean shutdown a log is opened by who asks for it, and what is known of the others is not forgotten."""
+    directory = LogDirectory.open(files)
+    for partition in range(3):
+        append(directory.create("topic", partition, FIRST), "a", "b", "c")
+    log = directory.get("topic", 0)
+    assert log is not None
+    log.delete_records_before(2)
+    directory.close(high_watermarks={("topic", 0): 3, ("topic", 1): 1, ("topic", 2): 2})
+
+    names = ("recovery-point-offset-checkpoint", "log-start-offset-checkpoint", "replication-offset-checkpoint")
+    known = [decode_offsets(files.read(name) or b"") for name in names]
+    again = LogDirectory.open(files)
+    assert again.logs() == {}
+    assert set(again.unopened()) == {("topic", 0), ("topic", 1), ("topic", 2)}
+    again.checkpoint()
+    assert [decode_offsets(files.read(name) or b"") for name in names] == known
+    opened = again.get("topic", 1)
+    assert opened is not None
+    assert again.logs() == {("topic", 1): opened}
+    again.set_aside("topic", 0)
+    again.delete("topic", 2)
+    assert again.unopened() == ()
+    again.close(clean=False)
+
+    after_kill = LogDirectory.open(files)
+    assert set(after_kill.logs()) == {("topic", 1)}
+    assert after_kill.unopened() == ()
 
 
 def test_reading_while_deleting(files: Files) -> None:
@@ -126,7 +157,7 @@ def test_log_starts_outlive_a_kill(files: Files, after_kill: Callable[[], Files]
     log = directory.create("orders", 0, UUID(int=1))
     append(log, "a", "b", "c")
     log.delete_records_before(2)
-    directory.checkpoint_log_starts()
+    directory.write(directory.log_start_offsets())
     again = LogDirectory.open(after_kill()).get("orders", 0)
     assert again is not None
     assert (again.log_start_offset, again.end_offset) == (2, 3)

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from random import Random
 from uuid import UUID
 
 import pytest
@@ -259,6 +260,26 @@ def test_timestamps_over_segments(groups: list[list[int]], wanted: int, start: i
     assert (found and found.offset) == expected
 
 
+@pytest.mark.parametrize(("drawn", "at_most_ms", "segments"), [(0, 100, 1), (99, 100, 2), (1, 5000, 2)])
+def test_rolling_earlier_by_chance(drawn: int, at_most_ms: int, segments: int) -> None:
+    """segment.jitter.ms: each segment is rolled earlier by what was drawn for it, which is less than segment.ms."""
+    log = new_log(MemoryFiles(), LogConfig(segment_ms=1000, segment_jitter_ms=at_most_ms))
+    asked = []
+
+    class Drawing(Random):
+        def randrange(self, start: int, stop: int | None = None, step: int = 1) -> int:
+            asked.append(start)
+            return drawn
+
+    log.context.random_source = Drawing()
+    append(log, "a", timestamp=NOW_MS)
+    append(log, "b", timestamp=NOW_MS + 1000)
+    append(log, "c", timestamp=NOW_MS + 1000)
+
+    assert len(log.segment_base_offsets) == segments
+    assert asked == [min(at_most_ms, 1000)] * segments
+
+
 def test_no_timestamps(log: PartitionLog) -> None:
     """Records without timestamps have no largest one, and none that a search finds."""
     append(log, "a", timestamp=-1)
@@ -278,7 +299,9 @@ def test_delete_records(log: PartitionLog, files: Files) -> None:
     """The log starts where it was told to; segments and snapshots before are gone when they are to be removed."""
     append_sized(log, 35)
     assert log.delete_records_before(25) == 25
-    log.remove_deleted()
+    assert log.remove_deleted() == 0  # the start is not written down yet
+    log.start_on_disk = 25
+    assert log.remove_deleted() == 2
     log.check_invariants()
     assert list(log.segment_base_offsets) == [20, 30]
     assert log.delete_records_before(10) == 25
@@ -288,8 +311,8 @@ def test_delete_records(log: PartitionLog, files: Files) -> None:
     ]
     assert not any(name.startswith("00000000000000000010") for name in files.list("topic-0"))
     assert [b.header.base_offset for b in read_batches(read(log, 25))] == list(range(25, 30))
-    assert log.delete_records_before(35) == 35
-    log.remove_deleted()
+    log.start_on_disk = log.delete_records_before(35)
+    assert (log.remove_deleted(), log.log_start_offset) == (1, 35)
     assert list(log.segment_base_offsets) == [30]
     assert read(log, 35) == b""
     append_sized(log, 1)
@@ -327,27 +350,7 @@ def test_coordinator_records(log: PartitionLog) -> None:
     ]
 
 
-def test_flushing_by_count(files: Files) -> None:
-    """flush.messages flushes after so many records."""
-    log = new_log(files, LogConfig(flush_messages=3))
-    append(log, "a", "b")
-    assert log.recovery_point == 0
-    append(log, "c")
-    assert log.recovery_point == 3
-
-
-def test_flush(log: PartitionLog, files: Files) -> None:
-    """After a flush the indexes are there, and the recovery point is the end."""
-    append_sized(log, 15)
-    log.flush()
-    assert log.recovery_point == 15
-    assert files.size("topic-0/00000000000000000010.index") == 8
-    log.flush()
-    append_sized(log, 1)
-    assert log.recovery_point == 15
-
-
-def test_no_space(log: PartitionLog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_space(log: PartitionLog, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the disk is full the append fails, and goes on when it is not full any more."""
     append_sized(log, 2)
 
@@ -355,7 +358,7 @@ def test_no_space(log: PartitionLog, monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(log.read(0, 1, up_to=1, at_least_one=True).parts[0].file), "append", full)
+        patch.setattr(type(files.open("topic-0/00000000000000000000.log")), "append", full)
         with pytest.raises(OSError, match="No space left"):
             append_sized(log, 1)
     append_sized(log, 1)

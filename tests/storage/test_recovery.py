@@ -192,7 +192,7 @@ def test_a_log_that_ends_before_its_start(directory: LogDirectory, files: Files)
     log = directory.get("topic", 0)
     assert log is not None
     log.delete_records_before(25)
-    directory.checkpoint_log_starts()
+    directory.write(directory.log_start_offsets())
     left = copy_again(files)
     left.open(LAST_LOG).truncate(200)
     again = reopen(left)

@@ -8,7 +8,8 @@ from kpy.storage.files import Files
 from kpy.storage.log_config import LogConfig
 from kpy.storage.memory_files import MemoryFiles
 from kpy.storage.offset_index import IndexCorrupt
-from kpy.storage.segment import Segment, file_name
+from kpy.storage.segment import Segment
+from kpy.storage.segment_files import file_name
 from tests.storage.batches import NOW_MS, batch, sized_batch
 
 BASE = 100
@@ -32,7 +33,7 @@ def test_index_entries(files: Files) -> None:
     """After more than index.interval.bytes, the next batch gets an entry in both indexes."""
     segment = new_segment(files)
     fill(segment, 8)
-    segment.flush()
+    segment.write_indexes(sync=True)
     assert files.read(INDEX) == struct.pack(">iiii", 3, 300, 6, 600)
     assert files.read(TIMES) == struct.pack(">qiqi", NOW_MS + 3, 3, NOW_MS + 6, 6)[:12] + struct.pack(
         ">qi", NOW_MS + 6, 6
@@ -89,8 +90,8 @@ def test_load(files: Files) -> None:
     fill(loaded, 3, first=10)
     segment = new_segment(MemoryFiles())
     fill(segment, 13)
-    loaded.flush()
-    segment.flush()
+    loaded.write_indexes(sync=True)
+    segment.write_indexes(sync=True)
     assert files.read(INDEX) == segment._indexed().offsets.encode()
 
 
@@ -177,7 +178,13 @@ def test_recovery_wants_ascending_offsets(files: Files) -> None:
         (LogConfig(), BASE + (1 << 31), NOW_MS, 0, False),
         (LogConfig(segment_ms=1000), BASE + 3, NOW_MS + 1000, 0, True),
         (LogConfig(segment_ms=1000), BASE + 3, NOW_MS + 1001, 0, False),
-        (LogConfig(segment_ms=1000, segment_jitter_ms=1), BASE + 3, NOW_MS + 1000, 0, False),
+        (
+            LogConfig(segment_ms=5000, cleanup_policy=frozenset({"compact"}), max_compaction_lag_ms=999),
+            BASE + 3,
+            NOW_MS + 1000,
+            0,
+            False,
+        ),
         (LogConfig(segment_index_bytes=16), BASE + 3, NOW_MS, 0, False),
         (LogConfig(segment_index_bytes=48), BASE + 3, NOW_MS, 0, True),
     ],

@@ -28,7 +28,7 @@ from kpy.protocol.primitives import (
     read_unsigned_varint,
     uuid_of,
 )
-from kpy.protocol.specialise.source import SMALL_ARRAY, Source, fixed_format, small_unpackers, unpacker
+from kpy.protocol.specialise.source import SMALL_ARRAY, Source, fixed_format, rows_unpacker, small_unpackers, unpacker
 
 TaggedDecoder: TypeAlias = Callable[[Any, Any, int, int, int], tuple[int, int]]
 
@@ -70,8 +70,12 @@ def read_tagged(
         refuse_count(count)
     unknown: dict[int, bytes] = {}
     for _ in range(count):
-        tag, position = read_unsigned_varint(buffer, position)
-        length, position = read_unsigned_varint(buffer, position)
+        tag, length = buffer[position], buffer[position + 1]
+        if tag < 0x80 and length < 0x80:  # nearly always
+            position += 2
+        else:
+            tag, position = read_unsigned_varint(buffer, position)
+            length, position = read_unsigned_varint(buffer, position)
         end = position + length
         if end > size:
             raise DecodeError(f"tagged field {tag} of {length} bytes")
@@ -225,8 +229,8 @@ class _DecoderWriter:
         self._run.append(("B" if compact else fixed_format(construct.length) or "", length))
         self.flush()
         if compact and construct.nullable:
+            line(f"if {length} > 127: {length}, p = read_unsigned_varint(b, p - 1)")
             with self._source.block(f"if {length}:"):
-                line(f"if {length} > 127: {length}, p = read_long_length(b, p)")
                 self._content(construct, target, length, f"{length} - 1")
             line(f"else: {target} = None")
         elif compact:
@@ -274,6 +278,9 @@ class _DecoderWriter:
             line(f"left -= {count}")
             smallest = max(1, minimum_size(construct.element))
             line(f"if left < 0 or {count} * {smallest} > size - p: refuse_count({count})")
+            if isinstance(construct.element, Layout) and (codes := _fixed_formats(construct.element)):
+                self._fixed_structs(construct.element, codes, elements, count)
+                return
             with self._source.block(f"for _ in repeat(None, {count}):"):
                 if isinstance(construct.element, Layout):
                     self.struct(construct.element, element)
@@ -281,6 +288,25 @@ class _DecoderWriter:
                     self.value(construct.element, element)
                 self.flush()
                 line(f"{elements}.append({element})")
+
+    def _fixed_structs(self, tree: Layout, codes: str, elements: str, count: str) -> None:
+        """Structs that all take the same bytes are unpacked by one iterator."""
+        line, element, row = self._source.line, self._source.name("e"), self._source.name("r")
+        rows = self._source.constant("rows", rows_unpacker(codes))
+        with self._source.block(f"for {row} in {rows}(b[p:(p := p + {count} * {_size_of(codes)})]):"):
+            self.struct(tree, element)
+            line(f"{', '.join(target for _, target in self._run)}, = {row}")
+            for conversion in self._after_run:
+                line(conversion)
+            self._run.clear()
+            self._after_run.clear()
+            line(f"{elements}.append({element})")
+
+
+def _fixed_formats(tree: Layout) -> str:
+    """The `struct` codes of a struct without anything of a varying size, and nothing for any other."""
+    codes = [fixed_format(construct) for _, construct in tree.fields]
+    return "" if tree.flexible or None in codes else "".join(code for code in codes if code)
 
 
 def _tagged_decoder(field: Field, construct: Construct, *, in_place: bool) -> TaggedDecoder:

@@ -23,6 +23,7 @@ from kpy.protocol.primitives import (
     record_parts,
     unsigned_varint,
 )
+from kpy.protocol.schema import Message
 from kpy.protocol.specialise.source import SMALL_ARRAY, Source, fixed_format, packer, small_packers
 
 
@@ -45,8 +46,8 @@ class TaggedEncoder(NamedTuple):
     encode: Callable[[Any], bytes]
 
 
-def write_tagged(message: Any, known: Iterable[TaggedEncoder]) -> bytes:
-    """The tagged section of a message that may have something in it."""
+def write_all_tagged(message: Any, known: Iterable[TaggedEncoder]) -> bytes:
+    """The tagged section of a message that has tagged fields which nobody knows."""
     contents = dict(message.unknown_tagged_fields)
     for tag, field, encode in known:
         if tag in contents:
@@ -68,7 +69,7 @@ _RUNTIME: dict[str, Any] = {
     "record_parts": record_parts,
     "refuse": refuse,
     "unsigned_varint": unsigned_varint,
-    "write_tagged": write_tagged,
+    "write_all_tagged": write_all_tagged,
 }
 
 
@@ -139,7 +140,7 @@ class _EncoderWriter:
 
     def struct(self, tree: Layout, value: str) -> None:
         """Write the struct in the variable `value`."""
-        misplaced = [self._is_set(field, value) for field in tree.absent if not field.ignorable]
+        misplaced = [self.is_set(field, value) for field in tree.absent if not field.ignorable]
         if not tree.flexible:
             misplaced.append(f"{value}.unknown_tagged_fields")
         if misplaced:
@@ -149,7 +150,7 @@ class _EncoderWriter:
         if tree.flexible:
             self._tagged_section(tree, value)
 
-    def _is_set(self, field: Field, value: str) -> str:
+    def is_set(self, field: Field, value: str) -> str:
         """An expression that is true if the field does not have its default."""
         attribute, default = f"{value}.{field.name}", field.default
         if default is None:
@@ -157,18 +158,19 @@ class _EncoderWriter:
         if field.is_list:
             return f"{attribute} is None or {attribute}"
         name = self._source.constant("default", default)
-        if type(default) in {int, str, bool, bytes, float}:
-            return f"{attribute} != {name}"
-        return f"{attribute} is not {name} and {attribute} != {name}"
+        if isinstance(default, Message):
+            differs = [self.is_set(inner, attribute) for inner in default.fields]
+            differs = [f"{attribute} is None", f"{attribute}.unknown_tagged_fields", *differs]
+            return f"{attribute} is not {name} and ({' or '.join(differs)})"
+        return f"{attribute} != {name}"
 
     def _tagged_section(self, tree: Layout, value: str) -> None:
         """One zero byte, which joins the run, or the section written by a function."""
-        set_fields = [f"({self._is_set(field, value)})" for field, _ in tree.tagged.values()]
-        known = [
-            TaggedEncoder(tag, field, _tagged_encoder(field, construct))
-            for tag, (field, construct) in sorted(tree.tagged.items())
-        ]
-        section = f"write_tagged({value}, {self._source.constant('known', known)})"
+        set_fields = [f"({self.is_set(field, value)})" for field, _ in tree.tagged.values()]
+        if set_fields:
+            section = f"{self._source.constant('write_tagged', _tagged_section(tree))}({value})"
+        else:
+            section = f"write_all_tagged({value}, ())"
         rest = f"{self._packed()} + {section}" if self._run else section
         condition = " or ".join([f"{value}.unknown_tagged_fields", *set_fields])
         self._source.line(f"out.append({rest} if {condition} else {self._packed(('x', ''))})")
@@ -258,6 +260,27 @@ class _EncoderWriter:
         with self._source.block("else:"):
             self._length(construct, count)
             self._source.line(f"out.append(pack(f'>{{{length}}}{code}', *{array}))")
+
+
+def _tagged_section(tree: Layout) -> Callable[[Any], bytes]:
+    """A function that writes the tagged section of a struct that has something in it."""
+    source = Source(f"encoder of the tagged fields of {tree.message.__name__}")
+    writer = _EncoderWriter(source)
+    known = [
+        TaggedEncoder(tag, field, _tagged_encoder(field, construct))
+        for tag, (field, construct) in sorted(tree.tagged.items())
+    ]
+    source.namespace.update(_RUNTIME)
+    with source.block("def write_tagged(m):"):
+        source.line(f"if m.unknown_tagged_fields: return write_all_tagged(m, {source.constant('known', known)})")
+        source.line("out = []")
+        for tag, field, encode in known:
+            with source.block(f"if {writer.is_set(field, 'm')}:"):
+                source.line(f"d = {source.constant('encode', encode)}(m)")
+                source.line(f"out.append({unsigned_varint(tag)!r} + unsigned_varint(len(d)) + d)")
+        source.line("return unsigned_varint(len(out)) + b''.join(out)")
+    function: Callable[[Any], bytes] = source.function("write_tagged")
+    return function
 
 
 def _tagged_encoder(field: Field, construct: Construct) -> Callable[[Any], bytes]:

@@ -76,6 +76,12 @@ def unpacker(codes: str) -> Callable[..., tuple[Any, ...]]:
 
 
 @cache
+def rows_unpacker(codes: str) -> Callable[..., Iterator[tuple[Any, ...]]]:
+    """What unpacks a whole buffer, one row of these after another."""
+    return Struct(">" + codes).iter_unpack
+
+
+@cache
 def packer(codes: str) -> Callable[..., bytes]:
     return Struct(">" + codes).pack
 

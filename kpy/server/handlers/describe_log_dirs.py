@@ -9,7 +9,7 @@ from collections import defaultdict
 
 from kpy.cluster.image import ClusterImage
 from kpy.config import BrokerConfig
-from kpy.protocol.errors import ErrorCode
+from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.protocol.messages.describe_log_dirs import (
     DescribeLogDirsPartition,
     DescribeLogDirsRequest,
@@ -26,16 +26,21 @@ UNKNOWN_BYTES = -1
 
 @handles(DescribeLogDirsRequest)
 def describe_log_dirs(request: DescribeLogDirsRequest, context: RequestContext) -> DescribeLogDirsResponse:
-    """Describe those of the partitions that exist; a partition whose log was never written is empty."""
+    """Describe those of the partitions that exist.
+
+    A partition whose log was never written is empty; one whose log cannot be read now is left out.
+    """
     services = context.services
     directory = services.config.data_dir
     usage = None if directory is None else shutil.disk_usage(directory)
-    logs = services.partitions.logs
     topics = []
     for name, indexes in _places(request, services.cluster.image).items():
         partitions = []
         for index in indexes:
-            log = logs.get(name, index)
+            try:
+                log = services.partitions.log(name, index)
+            except KafkaError:  # it is in the broker's log, with the reason
+                continue
             partitions.append(
                 DescribeLogDirsPartition(
                     partition_index=index,

@@ -44,7 +44,10 @@ def _describe(topic: str, index: int, context: RequestContext) -> PartitionRespo
         return PartitionResponse(
             partition_index=index, error_code=ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, active_producers=[]
         )
-    log = context.services.partitions.logs.get(topic, index)
+    try:
+        log = context.services.partitions.log(topic, index)
+    except KafkaError as error:
+        return PartitionResponse(partition_index=index, error_code=error.code, active_producers=[])
     return PartitionResponse(
         partition_index=index, error_code=ErrorCode.NONE, active_producers=[] if log is None else _producers(log)
     )

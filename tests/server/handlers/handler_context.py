@@ -59,7 +59,7 @@ class HandlerContext:
         services = SimpleNamespace(
             cluster=self,
             config=self.controller.config_rules.broker_config(self.image),
-            partitions=SimpleNamespace(logs=self.logs),
+            partitions=SimpleNamespace(logs=self.logs, log=self.logs.get),
         )
         return RequestContext(cast("Any", services), cast("Any", self._connection), version, "client")
 

@@ -1,6 +1,6 @@
 """The handlers of groups, on coordinators whose log is in memory: every version, and errors that are not theirs."""
 
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from random import Random
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
@@ -65,6 +65,9 @@ class FakePartition:
             raise KafkaError(self.error)
         self.records += records
 
+    def when_durable(self, tell: Callable[[KafkaError | None], None]) -> None:
+        tell(None)
+
     def read_records(self) -> Iterable[KeyAndValue]:
         return self.records
 
@@ -76,11 +79,13 @@ class FakePartitions:
         self._broker = broker
         self.by_index: dict[int, FakePartition] = {}
         self.error: ErrorCode | None = None
-        self.logs = SimpleNamespace(get=lambda topic, index: self.by_index.get(index))
 
     @property
     def image(self) -> object:
         return self._broker.image
+
+    def log(self, topic: str, index: int) -> FakePartition | None:
+        return self.by_index.get(index)
 
     def find(self, topic: str, index: int) -> FakePartition:
         assert topic == CONSUMER_OFFSETS
