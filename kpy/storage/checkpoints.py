@@ -38,12 +38,13 @@ def decode(data: bytes, *, columns: int) -> list[list[str]]:
     if not data.endswith(b"\n"):
         raise CheckpointCorrupt("the last line has no end")
     try:
-        version, count, *lines = data.decode().splitlines()
+        *whole, rest = data.decode().split("\n")
+        version, count, *lines = whole
         size = int(count)
     except ValueError as error:
         raise CheckpointCorrupt(f"the head is not a version and a count: {error}") from None
     rows = [line.split() for line in lines]
-    if version != _VERSION or len(rows) != size or any(len(row) != columns for row in rows):
+    if rest or version != _VERSION or len(rows) != size or any(len(row) != columns for row in rows):
         raise CheckpointCorrupt(f"version {version}, {size} entries announced, {len(rows)} found")
     return rows
 

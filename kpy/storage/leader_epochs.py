@@ -37,7 +37,7 @@ class LeaderEpochs:
             self.clear()
 
     def clear(self) -> None:
-        """Forget all."""
+        """Know none."""
         self.epochs.clear()
         self.start_offsets.clear()
 

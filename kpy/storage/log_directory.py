@@ -42,8 +42,13 @@ _STRAY_SUFFIX: Final = "-stray"
 _NAME_BYTES_MAX: Final = 255
 
 
-CheckpointOffsets = Mapping[str, Mapping[TopicPartition, int]]
-"""Offsets by partition, for each checkpoint file by its name."""
+class CheckpointOffsets(NamedTuple):
+    """Offsets by partition, for each checkpoint file by its name; what was put together later has a larger version."""
+
+    version: int
+    files: Mapping[str, Mapping[TopicPartition, int]]
+    shortened: Sequence[tuple[PartitionLog, int]] = ()
+    """Logs with segments before their start, which may go when the start is on the disk."""
 
 
 class DirectoryLocked(Exception):
@@ -70,7 +75,9 @@ class LogDirectory:
         "_lock",
         "_logs",
         "_unopened",
+        "_version",
         "_writing",
+        "_written",
         "context",
         "high_watermarks",
         "meta",
@@ -87,6 +94,12 @@ class LogDirectory:
         self.context = LogContext.without_owner(files)
         """What the logs are given by their owner; one for all."""
         self._cleaner_offsets: dict[TopicPartition, int] = {}
+        self._checkpointed: set[TopicPartition] = set()
+        """Of which logs the checkpoints on the disk may say something."""
+        self._version = 0
+        self._written: dict[str, int] = {}
+        """The version of each checkpoint that is on the disk."""
+        self._writing = threading.Lock()
         self.meta: Mapping[str, str] = {}
         """The content of meta.properties, empty for a directory that is new."""
         self.high_watermarks: Mapping[TopicPartition, int] = {}
@@ -152,7 +165,7 @@ class LogDirectory:
         if self._files.exists(name):
             self._set_aside(name)
         if key in self._checkpointed:
-            self.checkpoint()  # what they say is of an older topic, which may have been longer
+            self._forget_deleted()
         try:
             log = self._logs[key] = self._make(name, topic, partition, topic_id, config or LogConfig())
         except OSError:
@@ -160,6 +173,11 @@ class LogDirectory:
             raise
         log.context = self.context
         return log
+
+    def _forget_deleted(self) -> None:
+        """Have no checkpoint say anything of logs that are no more: it would be taken to be of their successors."""
+        self.checkpoint()
+        self._checkpointed = {*self._logs, *self._unopened}
 
     def _make(self, name: str, topic: str, partition: int, topic_id: UUID, config: LogConfig) -> PartitionLog:
         files = self._files
@@ -174,12 +192,7 @@ class LogDirectory:
             partition=partition,
             topic_id=topic_id,
             config=config,
-            segments=Segments(
-                files,
-                name,
-                [Segment.create(files, name, 0, config.index_interval_bytes)],
-                Snapshots(files, name, ()),
-            ),
+            segments=Segments(files, name, [segment], Snapshots(files, name, ())),
             epochs=LeaderEpochs(files, name),
             producers=ProducerStates(),
             log_start_offset=0,
@@ -231,9 +244,7 @@ class LogDirectory:
 
     def checkpoint(self, high_watermarks: Mapping[TopicPartition, int] | None = None) -> None:
         """Write recovery points, log starts and high watermarks (by default, the ends of the logs)."""
-        offsets = self.checkpoint_offsets(high_watermarks)
-        self._checkpointed.clear()
-        self.write(offsets)
+        self.write(self.checkpoint_offsets(high_watermarks))
 
     def checkpoint_offsets(self, high_watermarks: Mapping[TopicPartition, int] | None = None) -> CheckpointOffsets:
         """What a checkpoint consists of, as it is now; of what is not open, what it was."""
@@ -242,28 +253,43 @@ class LogDirectory:
             high_watermarks = {key: log.end_offset for key, log in self._logs.items()}
         points = {key: log.known.recovery_point for key, log in unopened.items()}
         recovery_points = {key: point for key, point in points.items() if point is not None}
+        recovery_points |= {key: log.recovery_point for key, log in self._logs.items()}
         kept = {key: offset for key, offset in self.high_watermarks.items() if key in unopened}
-        return {
-            checkpoints.RECOVERY_POINT: recovery_points | {key: log.recovery_point for key, log in self._logs.items()},
-            **self.log_start_offsets(),
+        self._checkpointed |= recovery_points.keys()
+        starts = self.log_start_offsets()
+        files = {
+            checkpoints.RECOVERY_POINT: recovery_points,
+            **starts.files,
             checkpoints.REPLICATION_OFFSET: kept | dict(high_watermarks),
         }
+        return starts._replace(files=files)
 
     def log_start_offsets(self) -> CheckpointOffsets:
         """Where logs start, so that records which were deleted stay deleted.
 
-        Also where a log starts with a segment: a power cut may bring back some of those that were before it.
+        Also of logs that start with a segment: a power cut may bring back those that were before it.
         """
-        starts = {key: log.known.log_start_offset for key, log in self._unopened.items() if log.known.log_start_offset}
-        starts |= {key: log.log_start_offset for key, log in self._logs.items() if log.log_start_offset}
-        return {checkpoints.LOG_START_OFFSET: starts}
+        starts = {key: log.known.log_start_offset for key, log in self._unopened.items()}
+        starts |= {key: log.log_start_offset for key, log in self._logs.items()}
+        starts = {key: start for key, start in starts.items() if start > 0}
+        self._checkpointed |= starts.keys()
+        shortened = [(log, log.log_start_offset) for log in self._logs.values() if log.has_deleted]
+        self._version += 1
+        return CheckpointOffsets(self._version, {checkpoints.LOG_START_OFFSET: starts}, shortened)
 
     def write(self, offsets: CheckpointOffsets) -> None:
-        """Write and sync these checkpoints; may be called from any thread."""
-        with self._writing:
-            for name, rows in offsets.items():
-                self._checkpointed |= rows.keys()
-                self._files.replace(name, checkpoints.encode_offsets(rows))
+        """Write and sync these checkpoints, but for those of which a later version has been; from any thread.
+
+        The names of the segments that stay are brought to the disk before others may go.
+        """
+        ready = [(log, start) for log, start in offsets.shortened if _names_are_synced(log)]
+        for name, rows in offsets.files.items():
+            with self._writing:
+                if self._written.get(name, 0) < offsets.version:
+                    self._files.replace(name, checkpoints.encode_offsets(rows))
+                    self._written[name] = offsets.version
+        for log, start in ready:
+            log.start_on_disk = max(log.start_on_disk, start)
 
     def cleaner_offset(self, topic: str, partition: int) -> int | None:
         """Up to where the log was compacted, as far as that is known."""
@@ -275,7 +301,8 @@ class LogDirectory:
 
     def cleaner_offsets(self) -> CheckpointOffsets:
         """Up to where logs have been compacted. If that is lost, more is compacted again than is new."""
-        return {checkpoints.CLEANER_OFFSET: dict(self._cleaner_offsets)}
+        self._version += 1
+        return CheckpointOffsets(self._version, {checkpoints.CLEANER_OFFSET: dict(self._cleaner_offsets)})
 
     def flush(self) -> None:
         """What was appended to any log is on the disk when this returns."""
@@ -325,6 +352,7 @@ class LogDirectory:
         recovery_points = self._read_offsets(checkpoints.RECOVERY_POINT)
         not_flushed = None if clean or recovery_points is None else 0
         starts = self._read_offsets(checkpoints.LOG_START_OFFSET) or {}
+        self._checkpointed = {*(recovery_points or {}), *starts}
         self._cleaner_offsets = self._read_offsets(checkpoints.CLEANER_OFFSET) or {}
         self.high_watermarks = self._read_offsets(checkpoints.REPLICATION_OFFSET) or {}
         self._checkpointed = {*(recovery_points or {}), *starts}
@@ -390,6 +418,16 @@ class LogDirectory:
         except (KeyError, ValueError):
             _logger.error("%s: skipped, for it has no readable %s", name, METADATA_NAME)
             return None
+
+
+def _names_are_synced(log: PartitionLog) -> bool:
+    try:
+        log.segments.sync_names()
+    except OSError as error:
+        if not log.is_deleted:
+            _logger.error("%s: segments before its start are kept: %s", log.name, error)
+        return False
+    return True
 
 
 def _with_suffix(name: str, suffix: str) -> str:

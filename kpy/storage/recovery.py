@@ -76,14 +76,14 @@ def load_log(
     epochs = LeaderEpochs(files, directory)
     epochs.load()
     stored = (*epochs.epochs, *epochs.start_offsets)
-    is_lost = not stored
+    are_lost = not epochs.epochs
     segments, end_offset = loading.load_segments(bases, epochs)
     log_start_offset = max(known.log_start_offset, segments.first_base_offset)
+    if are_lost and log_start_offset < end_offset:
+        epochs.clear()
+        _find_epochs(segments, end_offset, epochs)
     epochs.truncate_start(log_start_offset)
     epochs.truncate_end(end_offset)
-    if is_lost and log_start_offset < end_offset:
-        _find_epochs(segments, end_offset, epochs)
-        epochs.truncate_start(log_start_offset)
     if (*epochs.epochs, *epochs.start_offsets) != stored:
         epochs.store()
     loading.load_transactions(segments)
@@ -266,7 +266,6 @@ class _Loading:
             _logger.warning("%s: removing the segment at %d", self._directory, base)
             remove_segment(self._files, self._directory, base)
             self._files.sync_directory(self._directory)
-        self.changed = True
 
     def _remove(self, name: str) -> None:
         self._files.remove(f"{self._directory}/{name}")

@@ -10,7 +10,7 @@ from random import Random
 from typing import TypeAlias
 
 from kpy.protocol.crc import Buffer
-from kpy.storage.files import AlreadyLocked, FileRange
+from kpy.storage.files import AlreadyLocked, File, FileRange
 
 _SECTOR_BYTES = (16, 64, 512)
 
@@ -123,7 +123,9 @@ def _apply(names: dict[str, Entry], change: Change) -> None:
 
 
 class CrashingFile:
-    """One file of such a disk."""
+    """One file of such a disk, and its content: what is cut off is gone for whoever reads it."""
+
+    has_failed = False
 
     def __init__(self, files: "CrashingFiles", node: Node) -> None:
         self._files = files
@@ -137,27 +139,27 @@ class CrashingFile:
         copy = bytes(data)
         self._files.do(lambda: self._node.write(self.size, copy))
 
+    def write_at(self, position: int, data: Buffer) -> None:
+        raise AssertionError("no sync fails here, so that nothing has to be written again")
+
     def read_at(self, position: int, size: int) -> bytes:
         return bytes(self._node.content[position : position + size])
 
-    read_resident = read_at
-
-    def write_at(self, position: int, data: bytes) -> None:
-        raise AssertionError("no sync of this disk fails")
+    read_resident = read_if_resident = read_at
 
     def pin(self) -> "CrashingFile":
         return self
+
+    def range(self, position: int, size_bytes: int) -> FileRange:
+        return FileRange(self, position, size_bytes)
+
+    def is_cut(self, position: int, size: int) -> bool:
+        return position + size > self.size
 
     def is_resident(self, position: int, size: int) -> bool:
         return True
 
     def bring(self, position: int, size: int) -> None:
-        pass
-
-    def deleted_bytes(self) -> int:
-        return 0
-
-    def check_in_place(self) -> None:
         pass
 
     def truncate(self, size: int) -> None:
@@ -166,14 +168,17 @@ class CrashingFile:
     def sync(self) -> None:
         self._files.wait_for(self._node.sync)
 
+    def check_in_place(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 
     def fileno(self) -> None:
         return None
 
-    def range(self, position: int, size_bytes: int) -> FileRange:
-        return FileRange(self, position, size_bytes)
+    def deleted_bytes(self) -> int:
+        return 0
 
 
 class _Released:
@@ -289,8 +294,14 @@ class CrashingFiles:
             raise FileNotFoundError(path)
         self.do(lambda: directory.change(name, target_name, entry))
 
-    def move(self, file: object, path: str, target: str) -> None:
+    def move(self, file: File, path: str, target: str) -> None:
         self.rename(path, target)
+
+    def modified_ms(self, path: str) -> None:
+        return None
+
+    def set_modified_ms(self, path: str, modified_ms: int) -> None:
+        pass
 
     def sync(self, path: str) -> None:
         node = self._node(path)

@@ -123,8 +123,7 @@ class Lives:
         ledger.maybe_deleted_before = max(ledger.maybe_deleted_before, offset)
         log.delete_records_before(offset)
         self.directory.write(self.directory.log_start_offsets())
-        while log.remove_deleted():
-            pass
+        log.remove_deleted()
         ledger.deleted_before = max(ledger.deleted_before, offset)
 
     def _new_epoch(self, _topic: str) -> None:

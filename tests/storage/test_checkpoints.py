@@ -21,10 +21,10 @@ def test_format() -> None:
     [
         b"",
         b"0",
-        b"0\n1\na 0 1",
         b"1\n0\n",
         b"x\n0\n",
         b"0\n2\na 0 1\n",
+        b"0\n1\na 0 1",
         b"0\n1\na 0\n",
         b"0\n1\na b c\n",
         b"\xff\n0\n",

@@ -107,11 +107,9 @@ def new_log(files: Files, config: LogConfig = CONFIG, segments: int = 4) -> Part
 
 
 def delete_old(log: PartitionLog, now_ms: int = NOW_MS) -> int:
-    """How many segments retention has removed."""
-    log.delete_old_records(high_watermark=log.end_offset, now_ms=now_ms)
-    removed = 0
-    while count := log.remove_deleted():
-        removed += count
+    log.give_up_old_segments(high_watermark=log.end_offset, now_ms=now_ms)
+    log.start_on_disk = log.log_start_offset
+    deleted = log.remove_deleted()
     log.check_invariants()
     return removed
 
@@ -175,7 +173,7 @@ def test_some_at_a_time() -> None:
     log = new_log(MemoryFiles(), segments=3 * SEGMENTS_AT_ONCE + 2)
     log.delete_records_before(2 * SEGMENTS_AT_ONCE * 2 + 1)
     assert log.log_start_offset == 4 * SEGMENTS_AT_ONCE + 1
-    assert [log.remove_deleted() for _ in range(3)] == [SEGMENTS_AT_ONCE, SEGMENTS_AT_ONCE, 0]
+    assert [delete_old(log), delete_old(log), delete_old(log)] == [SEGMENTS_AT_ONCE, SEGMENTS_AT_ONCE, 0]
     assert log.segment_base_offsets[0] == 4 * SEGMENTS_AT_ONCE
 
 
