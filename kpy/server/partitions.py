@@ -198,11 +198,6 @@ class Partition:
         self.waiters.wake()
         return start
 
-    def remove_deleted(self) -> None:
-        """Remove what lies before the log start, some of it if it is much. Raises KAFKA_STORAGE_ERROR."""
-        with self._errors.answered(self._log.name):
-            self._log.remove_deleted()
-
     def _advance(self, size_bytes: int) -> None:
         self.high_watermark = self._log.end_offset
         self.waiters.more_bytes(size_bytes)

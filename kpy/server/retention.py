@@ -75,17 +75,3 @@ class Retention:
         except OSError as error:
             logger.error("%s: cannot delete old segments: %s", log.name, error)
             return False
-
-    async def _write_log_starts(self) -> bool:
-        try:
-            await self._partitions.checkpoint_log_starts()
-        except KafkaError:  # it is in the broker's log; the next check tries again
-            return False
-        return True
-
-    def _remove_some(self, log: PartitionLog) -> bool:
-        try:
-            return log.remove_deleted() > 0
-        except OSError as error:
-            logger.error("%s: cannot remove old segments: %s", log.name, error)
-            return False

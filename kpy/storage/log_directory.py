@@ -88,9 +88,6 @@ class LogDirectory:
         self._lock = lock
         self._logs: dict[TopicPartition, PartitionLog] = {}
         self._unopened: dict[TopicPartition, _Unopened] = {}
-        self._checkpointed: set[TopicPartition] = set()
-        """What the checkpoints on the disk may have an entry of."""
-        self._writing = threading.Lock()
         self.context = LogContext.without_owner(files)
         """What the logs are given by their owner; one for all."""
         self._cleaner_offsets: dict[TopicPartition, int] = {}
@@ -182,6 +179,7 @@ class LogDirectory:
     def _make(self, name: str, topic: str, partition: int, topic_id: UUID, config: LogConfig) -> PartitionLog:
         files = self._files
         files.make_directory(name)
+        segment = Segment.create(files, name, 0, config.index_interval_bytes)
         metadata = {"version": "0", "topic_id": checkpoints.uuid_text(topic_id)}
         text = checkpoints.encode_properties(metadata, ": ").rstrip()  # Kafka's has no line end
         files.replace(f"{name}/{METADATA_NAME}", text, sync=False)
@@ -355,7 +353,6 @@ class LogDirectory:
         self._checkpointed = {*(recovery_points or {}), *starts}
         self._cleaner_offsets = self._read_offsets(checkpoints.CLEANER_OFFSET) or {}
         self.high_watermarks = self._read_offsets(checkpoints.REPLICATION_OFFSET) or {}
-        self._checkpointed = {*(recovery_points or {}), *starts}
         for name in names:
             if name.endswith(_DELETE_SUFFIX):
                 files.remove_directory(name)

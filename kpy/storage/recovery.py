@@ -156,10 +156,9 @@ class _Loading:
         """Pass 2. The segments, of which the last can be appended to, and the end offset."""
         known = self._known
         segments: list[Segment] = []
-        end_offset = known.log_start_offset
+        end_offset = 0
         for index, base in enumerate(bases):
-            is_known = bool(segments or known.log_start_offset)  # where the log begins
-            if is_known and max(end_offset, self._keep_before, known.sparse_before) < base:
+            if segments and max(end_offset, self._keep_before, known.sparse_before) < base:
                 _logger.warning("%s: nothing is there of offset %d to %d", self._directory, end_offset, base)
                 self._remove_segments(bases[index:])
                 break
@@ -278,7 +277,6 @@ def _is_numbered(name: str, suffix: str) -> bool:
 
 def _find_epochs(segments: Segments, end_offset: int, epochs: LeaderEpochs) -> None:
     """Pass 3, if the file was lost: every log that has batches has epochs."""
-    epochs.clear()
     for segment, segment_end in segments.with_ends(0, end_offset):
         _verify(segment, segment_end)
         for _position, header in segment.headers():

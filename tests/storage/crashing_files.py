@@ -272,12 +272,6 @@ class CrashingFiles:
             raise FileNotFoundError(path)
         return len(node.content)
 
-    def modified_ms(self, path: str) -> None:
-        return None
-
-    def set_modified_ms(self, path: str, modified_ms: int) -> None:
-        pass
-
     def list(self, path: str = "") -> list[str]:
         entry = self._root if not path else self._root.names.get(path)
         return list(entry.names) if isinstance(entry, Directory) else []

@@ -74,7 +74,6 @@ def test_what_is_synced(failing: FailingFiles, disk: Disk, monkeypatch: pytest.M
     monkeypatch.setattr(FailingFiles, "sync", lambda self, path: synced.append(path))
     monkeypatch.setattr(FailingFiles, "sync_directory", lambda self, path="": synced.append(path or "top"))
     log = new_log(failing)
-    synced.clear()  # that the directory was opened
     names = ["topic-0/partition.metadata", "topic-0/leader-epoch-checkpoint", "topic-0", "top"]
     synced.clear()
     append(log, 4)

@@ -111,7 +111,7 @@ def delete_old(log: PartitionLog, now_ms: int = NOW_MS) -> int:
     log.start_on_disk = log.log_start_offset
     deleted = log.remove_deleted()
     log.check_invariants()
-    return removed
+    return deleted
 
 
 def test_old_segments_of_a_log(files: Files) -> None:

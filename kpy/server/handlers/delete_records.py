@@ -1,7 +1,5 @@
 """DeleteRecords: move the start of partitions forward (KIP-107)."""
 
-from contextlib import suppress
-
 from kpy.cluster.topic_names import is_internal
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.protocol.messages.delete_records import (
@@ -54,12 +52,6 @@ def _delete(topic: str, asked: DeleteRecordsPartition, context: RequestContext) 
     return DeleteRecordsPartitionResult(
         partition_index=asked.partition_index, low_watermark=low_watermark, error_code=0
     )
-
-
-def _remove(topic: str, index: int, context: RequestContext) -> None:
-    """What the disk refuses to remove now, the next check of retention removes."""
-    with suppress(KafkaError):
-        context.services.partitions.find(topic, index).remove_deleted()
 
 
 def _fail(topics: list[DeleteRecordsTopicResult], error: KafkaError) -> None:
