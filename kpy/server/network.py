@@ -151,7 +151,8 @@ class SocketStream:
         fileno = content.fileno() if hasattr(os, "sendfile") else None
         position, end = file_range.position, file_range.position + file_range.size_bytes
         ready_until = position
-        was_cold, is_recent = False, file_range.is_recent
+        was_cold = position <= content.brought_until < position + PIECE_BYTES_MAX  # the next of a cold catch-up
+        is_recent = file_range.is_recent
         while position < end:
             if position >= ready_until:
                 ready_until = min(position + PIECE_BYTES_MAX, end)
@@ -159,7 +160,7 @@ class SocketStream:
                 is_resident = partial(content.is_resident, position, size)
                 was_cold = must_read_ahead(was_cold=was_cold, is_recent=is_recent, is_resident=is_resident)
                 if was_cold:
-                    await self._sending.make_ready(content, position, size, min(PIECE_BYTES_MAX, end - ready_until))
+                    await self._sending.make_ready(content, position, size)
             if fileno is None:
                 size = min(COPY_BYTES_MAX, ready_until - position)
                 await self._send_all(content.read_at(position, size), parts)

@@ -35,8 +35,9 @@ LOOK_SECONDS = 5.0
 def must_read_ahead(*, was_cold: bool, is_recent: bool, is_resident: Callable[[], bool | None]) -> bool:
     """Whether a worker has to read a piece before it is sent.
 
-    If the piece before it was cold, for then this one is about to be read, and some of it may be there; or if it was
-    not just written, and is cold or nobody knows.
+    If the piece before it was cold: then the kernel has begun to read this one, some of it may be there, and to send it
+    would make the kernel begin with the next, which takes milliseconds where it reads ahead by megabytes. Otherwise if
+    it was not just written, and is cold or nobody knows.
     """
     return was_cold or (not is_recent and not is_resident())
 
@@ -70,10 +71,10 @@ class Sending:
         self._begun = trio.Event()
         self._logs_failure = OncePerSecond()
 
-    async def make_ready(self, content: Content, position: int, size_bytes: int, ahead_bytes: int = 0) -> None:
-        """Have a worker read a piece, while the kernel begins with the next. OSError if it cannot be read."""
+    async def make_ready(self, content: Content, position: int, size_bytes: int) -> None:
+        """Have a worker read a piece. OSError if it cannot be read."""
         try:
-            await self._run_in_worker(partial(content.bring, position, size_bytes, ahead_bytes))
+            await self._run_in_worker(partial(content.bring, position, size_bytes))
         except OSError as error:
             content.has_failed = True  # the next fetch of it is told
             if self._logs_failure():

@@ -27,10 +27,11 @@ class NotResident(Exception):
 class Content(Protocol):
     """The bytes of a file for as long as somebody holds this; may be used from any thread.
 
-    `has_failed`: somebody could not read them all.
+    `has_failed`: somebody could not read them all. `brought_until`: up to where `bring` was called last.
     """
 
     has_failed: bool
+    brought_until: int
 
     def fileno(self) -> int | None:
         """The descriptor for sendfile, None if there is none."""
@@ -47,8 +48,8 @@ class Content(Protocol):
     def is_resident(self, position: int, size: int) -> bool | None:
         """Whether those bytes can be read without waiting for a disk; None if that cannot be known."""
 
-    def bring(self, position: int, size: int, ahead: int = 0) -> None:
-        """Make those bytes resident, and begin with so many behind them, which will be asked for next."""
+    def bring(self, position: int, size: int) -> None:
+        """Make those bytes resident."""
 
     def write_at(self, position: int, data: Buffer) -> None:
         """Write over bytes that the file has."""

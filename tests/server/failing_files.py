@@ -4,14 +4,13 @@ import errno
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kpy.protocol.crc import Buffer
 from kpy.storage.disk_files import DiskFile, DiskFiles
-from kpy.storage.files import Content, FileRange, NotResident
+from kpy.storage.files import Content, NotResident
 
 Refuses = Callable[[str, str], bool]
 """Of an operation and the path that it is for."""
@@ -71,6 +70,10 @@ class FailingContent:
     def has_failed(self, has_failed: bool) -> None:
         self._content.has_failed = has_failed
 
+    @property
+    def brought_until(self) -> int:
+        return self._content.brought_until
+
     def fileno(self) -> int | None:
         return self._content.fileno()
 
@@ -87,7 +90,7 @@ class FailingContent:
     def is_resident(self, position: int, size: int) -> bool | None:
         return self._disk.has(self._path, position, size) and self._content.is_resident(position, size)
 
-    def bring(self, position: int, size: int, ahead: int = 0) -> None:
+    def bring(self, position: int, size: int) -> None:
         self._disk.bringing = position, size
         self._disk.check("bring", self._path)
         self._disk.brought.append((self._path, position, size))
@@ -139,9 +142,6 @@ class FailingFile(DiskFile):
     def truncate(self, size: int) -> None:
         self.disk.check("truncate", self.path)
         super().truncate(size)
-
-    def range(self, position: int, size_bytes: int) -> FileRange:
-        return replace(super().range(position, size_bytes), content=self.pin())
 
     def pin(self) -> Content:
         return FailingContent(super().pin(), self.disk, self.path)
