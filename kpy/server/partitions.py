@@ -276,15 +276,23 @@ class Partitions:
         partition = self._open.get((log.topic, log.partition))
         return log.last_stable_offset if partition is None else partition.last_stable_offset
 
-    def delete_old_segments(self, log: PartitionLog, *, now_ms: int) -> int:
-        """Have some go that retention does not keep; how many. Raises OSError."""
+    def give_up_old_segments(self, log: PartitionLog, *, now_ms: int) -> None:
+        """Let the log start behind what retention does not keep. Raises OSError."""
         partition = self._open.get((log.topic, log.partition))
         high_watermark = log.end_offset if partition is None else partition.high_watermark
-        try:
-            return log.delete_old_segments(high_watermark=high_watermark, now_ms=now_ms)
-        finally:
-            if partition is not None:
-                partition.waiters.wake()
+        start = log.log_start_offset
+        log.give_up_old_segments(high_watermark=high_watermark, now_ms=now_ms)
+        if partition is not None and log.log_start_offset > start:
+            partition.waiters.wake()
+
+    def remove_deleted(self, topic: str, index: int) -> None:
+        """Remove segments that a log does not start with any more; what is left of them, or refused, goes later."""
+        partition = self._open.get((topic, index))
+        if partition is not None:
+            try:
+                partition.log.remove_deleted()
+            except OSError as error:
+                logger.error("%s-%d: cannot remove deleted segments: %s", topic, index, error)
 
     async def checkpoint_log_starts(self) -> None:
         """Have on the disk where logs start. Raises KAFKA_STORAGE_ERROR."""

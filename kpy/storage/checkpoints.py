@@ -33,12 +33,13 @@ def encode(rows: Iterable[str]) -> bytes:
 def decode(data: bytes, *, columns: int) -> list[list[str]]:
     """The columns of each entry. CheckpointCorrupt for what is not whole, as a file that a power cut left empty."""
     try:
-        version, count, *lines = data.decode().splitlines()
+        *whole, rest = data.decode().split("\n")
+        version, count, *lines = whole
         size = int(count)
     except ValueError as error:
         raise CheckpointCorrupt(f"the head is not a version and a count: {error}") from None
     rows = [line.split() for line in lines]
-    if version != _VERSION or len(rows) != size or any(len(row) != columns for row in rows):
+    if rest or version != _VERSION or len(rows) != size or any(len(row) != columns for row in rows):
         raise CheckpointCorrupt(f"version {version}, {size} entries announced, {len(rows)} found")
     return rows
 

@@ -29,14 +29,17 @@ class LeaderEpochs:
 
     def load(self) -> None:
         """Read the file. What does not ascend, or cannot be read, is forgotten: recovery finds it again in the log."""
-        self.epochs.clear()
-        self.start_offsets.clear()
+        self.clear()
         try:
             for epoch, offset in checkpoints.decode(self._files.read(self._path) or b"", columns=2):
                 self._add(int(epoch), int(offset))
         except (checkpoints.CheckpointCorrupt, ValueError):
-            self.epochs.clear()
-            self.start_offsets.clear()
+            self.clear()
+
+    def clear(self) -> None:
+        """Know none."""
+        self.epochs.clear()
+        self.start_offsets.clear()
 
     @property
     def latest(self) -> int:

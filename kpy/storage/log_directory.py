@@ -4,7 +4,7 @@ meta.properties                       cluster id, node id, directory id
 .lock                                 held by the broker that runs on the directory
 .kafka_cleanshutdown                  the last broker wrote all it had before it ended
 recovery-point-offset-checkpoint      everything before it is on the disk
-log-start-offset-checkpoint           where logs start that do not start with a segment
+log-start-offset-checkpoint           where logs start that do not start at 0
 replication-offset-checkpoint         high watermarks
 cleaner-offset-checkpoint             up to where logs have been compacted
 <topic>-<partition>/                  see `kpy.storage.partition_log`
@@ -13,6 +13,7 @@ cleaner-offset-checkpoint             up to where logs have been compacted
 """
 
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Final, NamedTuple, Self
@@ -41,8 +42,13 @@ _STRAY_SUFFIX: Final = "-stray"
 _NAME_BYTES_MAX: Final = 255
 
 
-CheckpointOffsets = Mapping[str, Mapping[TopicPartition, int]]
-"""Offsets by partition, for each checkpoint file by its name."""
+class CheckpointOffsets(NamedTuple):
+    """Offsets by partition, for each checkpoint file by its name; what was put together later has a larger version."""
+
+    version: int
+    files: Mapping[str, Mapping[TopicPartition, int]]
+    shortened: Sequence[tuple[PartitionLog, int]] = ()
+    """Logs with segments before their start, which may go when the start is on the disk."""
 
 
 class DirectoryLocked(Exception):
@@ -62,7 +68,20 @@ class LogDirectory:
     After a clean shutdown a log is opened when it is first asked for, so that ten thousand cost no time at the start.
     """
 
-    __slots__ = ("_cleaner_offsets", "_files", "_lock", "_logs", "_unopened", "context", "high_watermarks", "meta")
+    __slots__ = (
+        "_checkpointed",
+        "_cleaner_offsets",
+        "_files",
+        "_lock",
+        "_logs",
+        "_unopened",
+        "_version",
+        "_writing",
+        "_written",
+        "context",
+        "high_watermarks",
+        "meta",
+    )
 
     def __init__(self, files: Files, lock: Lock) -> None:
         self._files = files
@@ -72,6 +91,12 @@ class LogDirectory:
         self.context = LogContext.without_owner(files)
         """What the logs are given by their owner; one for all."""
         self._cleaner_offsets: dict[TopicPartition, int] = {}
+        self._checkpointed: set[TopicPartition] = set()
+        """Of which logs the checkpoints on the disk may say something."""
+        self._version = 0
+        self._written: dict[str, int] = {}
+        """The version of each checkpoint that is on the disk."""
+        self._writing = threading.Lock()
         self.meta: Mapping[str, str] = {}
         """The content of meta.properties, empty for a directory that is new."""
         self.high_watermarks: Mapping[TopicPartition, int] = {}
@@ -136,6 +161,8 @@ class LogDirectory:
         name = f"{topic}-{partition}"
         if self._files.exists(name):
             self._set_aside(name)
+        if key in self._checkpointed:
+            self._forget_deleted()
         try:
             log = self._logs[key] = self._make(name, topic, partition, topic_id, config or LogConfig())
         except OSError:
@@ -144,9 +171,15 @@ class LogDirectory:
         log.context = self.context
         return log
 
+    def _forget_deleted(self) -> None:
+        """Have no checkpoint say anything of logs that are no more: it would be taken to be of their successors."""
+        self.checkpoint()
+        self._checkpointed = {*self._logs, *self._unopened}
+
     def _make(self, name: str, topic: str, partition: int, topic_id: UUID, config: LogConfig) -> PartitionLog:
         files = self._files
         files.make_directory(name)
+        segment = Segment.create(files, name, 0, config.index_interval_bytes)
         metadata = {"version": "0", "topic_id": checkpoints.uuid_text(topic_id)}
         text = checkpoints.encode_properties(metadata, ": ").rstrip()  # Kafka's has no line end
         files.replace(f"{name}/{METADATA_NAME}", text, sync=False)
@@ -157,12 +190,7 @@ class LogDirectory:
             partition=partition,
             topic_id=topic_id,
             config=config,
-            segments=Segments(
-                files,
-                name,
-                [Segment.create(files, name, 0, config.index_interval_bytes)],
-                Snapshots(files, name, ()),
-            ),
+            segments=Segments(files, name, [segment], Snapshots(files, name, ())),
             epochs=LeaderEpochs(files, name),
             producers=ProducerStates(),
             log_start_offset=0,
@@ -223,27 +251,43 @@ class LogDirectory:
             high_watermarks = {key: log.end_offset for key, log in self._logs.items()}
         points = {key: log.known.recovery_point for key, log in unopened.items()}
         recovery_points = {key: point for key, point in points.items() if point is not None}
+        recovery_points |= {key: log.recovery_point for key, log in self._logs.items()}
         kept = {key: offset for key, offset in self.high_watermarks.items() if key in unopened}
-        return {
-            checkpoints.RECOVERY_POINT: recovery_points | {key: log.recovery_point for key, log in self._logs.items()},
-            **self.log_start_offsets(),
+        self._checkpointed |= recovery_points.keys()
+        starts = self.log_start_offsets()
+        files = {
+            checkpoints.RECOVERY_POINT: recovery_points,
+            **starts.files,
             checkpoints.REPLICATION_OFFSET: kept | dict(high_watermarks),
         }
+        return starts._replace(files=files)
 
     def log_start_offsets(self) -> CheckpointOffsets:
-        """Where logs start, so that records which were deleted stay deleted."""
-        starts = {key: log.known.log_start_offset for key, log in self._unopened.items() if log.known.log_start_offset}
-        starts |= {
-            key: log.log_start_offset
-            for key, log in self._logs.items()
-            if log.log_start_offset > log.segment_base_offsets[0]
-        }
-        return {checkpoints.LOG_START_OFFSET: starts}
+        """Where logs start, so that records which were deleted stay deleted.
+
+        Also of logs that start with a segment: a power cut may bring back those that were before it.
+        """
+        starts = {key: log.known.log_start_offset for key, log in self._unopened.items()}
+        starts |= {key: log.log_start_offset for key, log in self._logs.items()}
+        starts = {key: start for key, start in starts.items() if start > 0}
+        self._checkpointed |= starts.keys()
+        shortened = [(log, log.log_start_offset) for log in self._logs.values() if log.has_deleted]
+        self._version += 1
+        return CheckpointOffsets(self._version, {checkpoints.LOG_START_OFFSET: starts}, shortened)
 
     def write(self, offsets: CheckpointOffsets) -> None:
-        """Write and sync these checkpoints; may be called from any thread, from one at a time."""
-        for name, rows in offsets.items():
-            self._files.replace(name, checkpoints.encode_offsets(rows))
+        """Write and sync these checkpoints, but for those of which a later version has been; from any thread.
+
+        The names of the segments that stay are brought to the disk before others may go.
+        """
+        ready = [(log, start) for log, start in offsets.shortened if _names_are_synced(log)]
+        for name, rows in offsets.files.items():
+            with self._writing:
+                if self._written.get(name, 0) < offsets.version:
+                    self._files.replace(name, checkpoints.encode_offsets(rows))
+                    self._written[name] = offsets.version
+        for log, start in ready:
+            log.start_on_disk = max(log.start_on_disk, start)
 
     def cleaner_offset(self, topic: str, partition: int) -> int | None:
         """Up to where the log was compacted, as far as that is known."""
@@ -255,7 +299,8 @@ class LogDirectory:
 
     def cleaner_offsets(self) -> CheckpointOffsets:
         """Up to where logs have been compacted. If that is lost, more is compacted again than is new."""
-        return {checkpoints.CLEANER_OFFSET: dict(self._cleaner_offsets)}
+        self._version += 1
+        return CheckpointOffsets(self._version, {checkpoints.CLEANER_OFFSET: dict(self._cleaner_offsets)})
 
     def flush(self) -> None:
         """What was appended to any log is on the disk when this returns."""
@@ -297,10 +342,15 @@ class LogDirectory:
         files = self._files
         names = files.list()
         clean = _CLEAN_SHUTDOWN in names
-        files.remove(_CLEAN_SHUTDOWN)
+        if clean:
+            files.remove(_CLEAN_SHUTDOWN)
+        # What is read here was perhaps not on the disk yet when the last broker was killed; and a power cut must not
+        # bring the marker back, which would let it all be taken for flushed.
+        files.sync_directory()
         recovery_points = self._read_offsets(checkpoints.RECOVERY_POINT)
         not_flushed = None if clean or recovery_points is None else 0
         starts = self._read_offsets(checkpoints.LOG_START_OFFSET) or {}
+        self._checkpointed = {*(recovery_points or {}), *starts}
         self._cleaner_offsets = self._read_offsets(checkpoints.CLEANER_OFFSET) or {}
         self.high_watermarks = self._read_offsets(checkpoints.REPLICATION_OFFSET) or {}
         for name in names:
@@ -365,6 +415,16 @@ class LogDirectory:
         except (KeyError, ValueError):
             _logger.error("%s: skipped, for it has no readable %s", name, METADATA_NAME)
             return None
+
+
+def _names_are_synced(log: PartitionLog) -> bool:
+    try:
+        log.segments.sync_names()
+    except OSError as error:
+        if not log.is_deleted:
+            _logger.error("%s: segments before its start are kept: %s", log.name, error)
+        return False
+    return True
 
 
 def _with_suffix(name: str, suffix: str) -> str:

@@ -83,6 +83,7 @@ class PartitionLog(ReadableLog):
     __slots__ = (
         "_directory",
         "_files",
+        "_has_names",
         "_looked_ms",
         "_names_synced",
         "_names_version",
@@ -91,6 +92,7 @@ class PartitionLog(ReadableLog):
         "context",
         "is_deleted",
         "recovery_point",
+        "start_on_disk",
     )
 
     def __init__(
@@ -125,11 +127,14 @@ class PartitionLog(ReadableLog):
         self._files = files
         self._directory = directory
         self.recovery_point = recovery_point
+        self.start_on_disk = 0
+        """What the checkpoint of log starts says of it, at least."""
         self.context = LogContext.without_owner(files)
         self.is_deleted = False
         """Whether its files have other names by now, or none: who still works on it does so in vain."""
         self.being_compacted = False
         """Whether a round of compaction is under way; segments are not removed then."""
+        self._has_names = False
         self._names_version = 1
         self._names_synced = 0
         self._sync_failed = False
@@ -224,7 +229,14 @@ class PartitionLog(ReadableLog):
             self.has_aborted_transactions = True
 
     def _roll(self) -> None:
-        """Close the active segment for writing and begin the next at the end offset."""
+        """Close the active segment for writing and begin the next at the end offset.
+
+        The first time, the names that there are go to the disk: a power cut that took the first segment and left the
+        second would leave a log that seems to start there.
+        """
+        if not self._has_names:
+            self._segments.sync_names()
+            self._has_names = True
         self._segments.active.seal()
         self._segments.snapshots.take(self.end_offset, self._producers)
         segment = Segment.create(self._files, self._directory, self.end_offset, self.config.index_interval_bytes)
@@ -234,51 +246,57 @@ class PartitionLog(ReadableLog):
     # --- removing
 
     def delete_records_before(self, offset: int) -> int:
-        """Move the log start to that offset (DeleteRecords, KIP-107); whole segments before it are removed.
+        """Move the log start to that offset (DeleteRecords, KIP-107).
 
-        If there are many, those that are left go when `delete_old_segments` is called.
+        The segments before it go when `remove_deleted` is called.
         """
         if not 0 <= offset <= self.end_offset:
             raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE, f"offset {offset} is beyond the end, {self.end_offset}")
         if offset > self.log_start_offset:
             self._move_start(offset)
-            if not self.being_compacted:
-                self._segments.remove_oldest(min(self._segments.count_before(offset), SEGMENTS_AT_ONCE), self._discard)
         return self.log_start_offset
 
-    def delete_old_segments(self, *, high_watermark: int, now_ms: int) -> int:
-        """Remove the oldest segments if they are too old, too much, or before the log start, some at a time; how many.
-
-        OSError if the disk refuses: no segment behind that one is removed, and the next call tries again.
-        """
-        if self.being_compacted:
-            return 0
+    def give_up_old_segments(self, *, high_watermark: int, now_ms: int) -> None:
+        """Move the log start over segments that are too old or too much; they go when `remove_deleted` is called."""
         ends = (*self._segments.base_offsets[1:], self.end_offset)
         spans = [
             SegmentSpan(end, segment.size, segment.newest_ms())
             for segment, end in zip(self._segments, ends, strict=True)
         ]
-        removed = 0
+        count = 0
         for doomed in old_segments(
             spans, self.config, log_start_offset=self.log_start_offset, high_watermark=high_watermark, now_ms=now_ms
         ):
-            count = min(doomed.segments, SEGMENTS_AT_ONCE - removed)
-            if not count:
-                break
-            removed += count
-            if removed == len(spans):
-                self._roll()
-            start = ends[removed - 1]
-            _logger.info("%s: deleting %d segments before offset %d: %s", self.name, count, start, doomed.reason)
-            self._move_start(max(self.log_start_offset, start))
-            self._segments.remove_oldest(count, self._discard)
-        return removed
+            count += doomed.segments
+            start = ends[count - 1]
+            if start > self.log_start_offset:
+                _logger.info("%s: it starts at offset %d from now on: %s", self.name, start, doomed.reason)
+        if count == len(spans):
+            self._roll()
+        if count and ends[count - 1] > self.log_start_offset:
+            self._move_start(ends[count - 1])
+
+    @property
+    def has_deleted(self) -> bool:
+        """Whether there are segments before the log start."""
+        return self._segments.count_before(self.log_start_offset) > 0
+
+    def remove_deleted(self) -> int:
+        """Remove segments before the log start, once that is written down, some at a time; how many.
+
+        When the power is cut, of what was removed some may be there again and newer ones not: only the start tells that
+        none of them is missed. OSError if the disk refuses: the next call tries again.
+        """
+        count = min(self._segments.count_before(min(self.log_start_offset, self.start_on_disk)), SEGMENTS_AT_ONCE)
+        if not count or self.being_compacted or self.is_deleted:
+            return 0
+        self._segments.remove_oldest(count, self._discard)
+        return count
 
     def _move_start(self, offset: int) -> None:
+        """The file of epochs follows when it is written next: who starts after a crash may find the old start."""
         self.log_start_offset = offset
-        if self._epochs.truncate_start(offset):
-            self._epochs.store()
-            self._names_version += 1
+        self._epochs.truncate_start(offset)
 
     def _discard(self, deleted: Sequence[str]) -> None:
         if deleted:
@@ -328,6 +346,7 @@ class PartitionLog(ReadableLog):
         """The plan was carried out."""
         self.recovery_point = max(self.recovery_point, min(plan.up_to, self.end_offset))
         self._names_synced = max(self._names_synced, plan.names_version)
+        self._has_names = self._has_names or bool(plan.directories)
         for index, count in plan.transactions:
             index.synced(count)
         self._sync_failed = False

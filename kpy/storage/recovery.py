@@ -76,12 +76,14 @@ def load_log(
     epochs = LeaderEpochs(files, directory)
     epochs.load()
     stored = (*epochs.epochs, *epochs.start_offsets)
+    are_lost = not epochs.epochs
     segments, end_offset = loading.load_segments(bases, epochs)
     log_start_offset = max(known.log_start_offset, segments.first_base_offset)
-    if not epochs.epochs:
+    if are_lost and log_start_offset < end_offset:
+        epochs.clear()
         _find_epochs(segments, end_offset, epochs)
-    epochs.truncate_end(end_offset)
     epochs.truncate_start(log_start_offset)
+    epochs.truncate_end(end_offset)
     if (*epochs.epochs, *epochs.start_offsets) != stored:
         epochs.store()
     loading.load_transactions(segments)
@@ -195,15 +197,16 @@ class _Loading:
         """The log ends no earlier than the recovery point, and what is behind it is in a segment without damage."""
         start = self._known.log_start_offset
         end_offset = max(found_end, self._recovery_point or 0)
-        if segments and end_offset < start:
-            _logger.warning("%s: the log ends at %d, before its start at %d", self._directory, end_offset, start)
+        if end_offset < start:
+            if segments:
+                _logger.warning("%s: the log ends at %d, before its start at %d", self._directory, end_offset, start)
             self._remove_segments([segment.base_offset for segment in segments])
             segments = []
+            end_offset = start
         if segments and end_offset > found_end:
             segments[-1].seal()
             segments[-1].miss(found_end, end_offset)
         if not segments or end_offset > found_end:
-            end_offset = max(end_offset, start)
             segments.append(Segment.create(self._files, self._directory, end_offset, self._interval_bytes))
             self.changed = True
         snapshots = Snapshots(self._files, self._directory, ())
@@ -227,8 +230,11 @@ class _Loading:
                 self._lost_transactions.add(segment.base_offset)
 
     def load_producers(self, segments: Segments, snapshots: list[int], end_offset: int) -> ProducerStates:
-        """Pass 5. The producers as of the end offset. Kept are the snapshots of segments' bases, and the last one."""
-        usable = [offset for offset in snapshots if offset <= end_offset]
+        """Pass 5. The producers as of the end offset. Kept are the snapshots of segments' bases, and the last one.
+
+        One of before the first segment tells nothing of what was between.
+        """
+        usable = [offset for offset in snapshots if segments.first_base_offset <= offset <= end_offset]
         kept = [offset for offset in usable if offset in segments.base_offsets or offset == usable[-1]]
         for offset in set(snapshots) - set(kept):
             self._remove(file_name(offset, SNAPSHOT_SUFFIX))
@@ -254,10 +260,11 @@ class _Loading:
         return producers
 
     def _remove_segments(self, bases: list[int]) -> None:
-        _logger.warning("%s: removing the segments at %s", self._directory, bases)
-        for base in bases:
+        """The newest first, and each for good: what a power cut leaves of them has no hole that it had not before."""
+        for base in reversed(bases):
+            _logger.warning("%s: removing the segment at %d", self._directory, base)
             remove_segment(self._files, self._directory, base)
-        self.changed = True
+            self._files.sync_directory(self._directory)
 
     def _remove(self, name: str) -> None:
         self._files.remove(f"{self._directory}/{name}")

@@ -17,7 +17,19 @@ def test_format() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"0", b"1\n0\n", b"x\n0\n", b"0\n2\na 0 1\n", b"0\n1\na 0\n", b"0\n1\na b c\n", b"\xff\n0\n", b"0\nx\n"]
+    "data",
+    [
+        b"",
+        b"0",
+        b"1\n0\n",
+        b"x\n0\n",
+        b"0\n2\na 0 1\n",
+        b"0\n1\na 0 1",
+        b"0\n1\na 0\n",
+        b"0\n1\na b c\n",
+        b"\xff\n0\n",
+        b"0\nx\n",
+    ],
 )
 def test_corrupt(data: bytes) -> None:
     """Anything but a whole checkpoint is refused."""

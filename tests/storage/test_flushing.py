@@ -66,13 +66,19 @@ def test_whether_a_flush_is_due(files: Files) -> None:
 
 
 def test_what_is_synced(failing: FailingFiles, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The segments that changed; beside them the names, where they are new, and what is not derived."""
+    """The segments that changed; beside them the names, where they are new, and what is not derived.
+
+    The directory of a new log also when it first rolls.
+    """
     synced: list[str] = []
     monkeypatch.setattr(FailingFiles, "sync", lambda self, path: synced.append(path))
     monkeypatch.setattr(FailingFiles, "sync_directory", lambda self, path="": synced.append(path or "top"))
     log = new_log(failing)
     names = ["topic-0/partition.metadata", "topic-0/leader-epoch-checkpoint", "topic-0", "top"]
+    synced.clear()
     append(log, 4)
+    assert synced == ["topic-0"]
+    synced.clear()
     log.flush()
     assert [Path(path).name for path in disk.synced] == [f"{0:020}.log", f"{3:020}.log"]
     assert synced == names

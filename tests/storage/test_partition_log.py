@@ -296,9 +296,12 @@ def test_leader_epochs(log: PartitionLog) -> None:
 
 
 def test_delete_records(log: PartitionLog, files: Files) -> None:
-    """The log starts where it was told to; segments and snapshots before are gone."""
+    """The log starts where it was told to; segments and snapshots before are gone when they are to be removed."""
     append_sized(log, 35)
     assert log.delete_records_before(25) == 25
+    assert log.remove_deleted() == 0  # the start is not written down yet
+    log.start_on_disk = 25
+    assert log.remove_deleted() == 2
     log.check_invariants()
     assert list(log.segment_base_offsets) == [20, 30]
     assert log.delete_records_before(10) == 25
@@ -308,7 +311,8 @@ def test_delete_records(log: PartitionLog, files: Files) -> None:
     ]
     assert not any(name.startswith("00000000000000000010") for name in files.list("topic-0"))
     assert [b.header.base_offset for b in read_batches(read(log, 25))] == list(range(25, 30))
-    assert log.delete_records_before(35) == 35
+    log.start_on_disk = log.delete_records_before(35)
+    assert (log.remove_deleted(), log.log_start_offset) == (1, 35)
     assert list(log.segment_base_offsets) == [30]
     assert read(log, 35) == b""
     append_sized(log, 1)

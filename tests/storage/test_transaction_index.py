@@ -211,7 +211,8 @@ def test_deleted_with_their_segment(files: Files) -> None:
     abort(log, 5)
     for sequence in range(1, 8):
         send(log, 5, sequence)
-    log.delete_records_before(6)
+    log.start_on_disk = log.delete_records_before(6)
+    log.remove_deleted()
     assert index_files(files) == []
     assert log.aborted_transactions(0, log.end_offset) == []
 

@@ -26,10 +26,15 @@ async def delete_records(request: DeleteRecordsRequest, context: RequestContext)
         )
         for topic in request.topics
     ]
+    partitions = context.services.partitions
     try:
-        await context.services.partitions.checkpoint_log_starts()
+        await partitions.checkpoint_log_starts()
     except KafkaError as error:
         _fail(topics, error)
+    for topic in topics:
+        for partition in topic.partitions:
+            if not partition.error_code:
+                partitions.remove_deleted(topic.name, partition.partition_index)
     return DeleteRecordsResponse(topics=topics)
 
 
