@@ -27,7 +27,7 @@ def java() -> str:
 
 def java_for_sources() -> str:
     """The `java` command of a JDK, which compiles a source file as it starts it."""
-    _command("javac", "the scenarios' own programs in Java need a JDK, 17 or newer")
+    command("javac", "the scenarios' own programs in Java need a JDK, 17 or newer")
     return java()
 
 
