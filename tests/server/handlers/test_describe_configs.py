@@ -98,7 +98,7 @@ REFUSED = {
     "loggers of all brokers": (LOGGER, "", ErrorCode.INVALID_REQUEST),
     "loggers of another broker": (LOGGER, "9", ErrorCode.INVALID_REQUEST),
     "a subscription without a name": (METRICS, "", ErrorCode.INVALID_REQUEST),
-    "a group": (GROUP, "g", ErrorCode.INVALID_REQUEST),
+    "a group without a name": (GROUP, "", ErrorCode.INVALID_REQUEST),
     "an unknown type": (9, "x", ErrorCode.INVALID_REQUEST),
 }
 
