@@ -15,7 +15,7 @@ from kpy.protocol.embedded import (
     decode_blob,
     encode_blob,
 )
-from kpy.protocol.errors import ErrorCode
+from kpy.protocol.errors import DecodeError, ErrorCode
 from kpy.protocol.group_records import GroupMetadataValue
 from kpy.protocol.messages.consumer_group_describe import DescribedGroup
 from kpy.protocol.messages.consumer_group_heartbeat import (
@@ -90,7 +90,9 @@ class ConsumerContext(GroupContext):
     def assignments(self, group: str = "g") -> dict[str, list[Place]]:
         """What each member has, or was told to give up, by its id."""
         return {
-            member.member_id: sorted((t.topic_name, p) for t in member.assignment.topic_partitions for p in t.partitions)
+            member.member_id: sorted(
+                (t.topic_name, p) for t in member.assignment.topic_partitions for p in t.partitions
+            )
             for member in self.described(group).members
         }
 
@@ -149,7 +151,10 @@ def name_in(member_id: str) -> str:
 
 def read(blob: bytes) -> str:
     """What a consumer of the classic protocol is assigned."""
-    found = decode_blob(ConsumerProtocolAssignment, blob).assigned_partitions if blob else []
+    try:
+        found = decode_blob(ConsumerProtocolAssignment, blob).assigned_partitions if blob else []
+    except DecodeError:
+        return repr(blob)
     return shown(sorted((topic.topic, partition) for topic in found for partition in topic.partitions))
 
 
@@ -261,9 +266,7 @@ class Member:
 class ClassicMember(Client):
     """A member of the classic protocol that reads its assignment, and says what it owns when it joins again."""
 
-    def __init__(
-        self, context: ConsumerContext, name: str, topics: Sequence[str], group: str, **options: Any
-    ) -> None:
+    def __init__(self, context: ConsumerContext, name: str, topics: Sequence[str], group: str, **options: Any) -> None:
         super().__init__(context, name, group, protocols={"range": b""}, **options)
         self.consumers = context
         self.topics = topics

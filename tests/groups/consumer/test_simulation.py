@@ -239,19 +239,22 @@ class Simulation:
         for _ in range(STEPS):
             actor = random.choice(self.actors)
             groups.appends_fail = random.random() < 0.03
-            if groups.now_ms >= actor.silent_until_ms and not (groups.appends_fail and isinstance(actor, Classic)):
-                if not groups.appends_fail or random.random() < 0.5:
-                    self._guarded(actor)
+            if groups.now_ms >= actor.silent_until_ms:
+                self._guarded(actor)
             self._time_and_topics(actor)
             self._check()
         self._end()
 
     def _guarded(self, actor: Modern | Classic) -> None:
+        """A request whose record is not appended has no answer that says what has become of it."""
         if not self.groups.appends_fail:
             actor.step()
         elif isinstance(actor, Modern):
-            actor.member.own() if actor.is_in else actor.member.join()
-            actor.is_in = False  # it does not know what has become of it, and begins again
+            if actor.is_in:
+                actor.member.own()
+            else:
+                actor.member.join()
+            actor.is_in = False
 
     def _time_and_topics(self, actor: Modern | Classic) -> None:
         random, groups, roll = self.random, self.groups, self.random.random()
