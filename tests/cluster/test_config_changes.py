@@ -53,6 +53,12 @@ def test_items_of_lists(cluster: ControllerContext) -> None:
     assert after(APPEND, "delete") == "delete"
 
 
+def test_a_group_that_need_not_exist(cluster: ControllerContext) -> None:
+    """Configs of groups are kept by their ids."""
+    assert cluster.alter(changes(GROUP, "g", ("consumer.session.timeout.ms", SET, "46000"))) == [(0, None)]
+    assert cluster.configs(GROUP, "g") == {"consumer.session.timeout.ms": "46000"}
+
+
 REFUSED = {
     "an unknown key": (TOPIC, "t", ("no.such", SET, "1"), ErrorCode.INVALID_CONFIG),
     "no key": (TOPIC, "t", ("", SET, "1"), ErrorCode.INVALID_CONFIG),
