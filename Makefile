@@ -56,7 +56,7 @@ conformance: $(VENV)/.interop
 
 soak: $(VENV)/.interop
 	KPY_SOAK=$(SOAK) KPY_SOAK_FROM=$(FROM) $(BIN)/pytest -q -n 2 tests/groups tests/storage tests/protocol tests/cluster tests/inspect $(ARGS)
-	KPY_SOAK=$(SOAK) $(BIN)/pytest -q interop_tests/test_restart.py $(ARGS)
+	KPY_SOAK=$(SOAK) $(BIN)/pytest -q interop_tests/test_restart.py interop_tests/test_kill_loop.py $(ARGS)
 
 bench: $(VENV)/.interop
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -4,12 +4,13 @@ benchmarks.codec`. For a part of them: `--only fetch`.
 A line is a message: its bytes, and for decoding and for encoding the microseconds, the nanoseconds a byte, and, where
 kafka-python has that message and version, the microseconds of its generated codec and how many times as long that is.
 Both codecs are given the very same bytes, and messages that they have made of these; that they agree on them is checked
-first. Each number is the best of several rounds in which the two take turns, so that a slow moment of the machine
-harms none of them; where they are close there are more rounds. The summary is what docs/performance.md shows.
+first. Each number is CPU time, the best of several rounds in which the two take turns, so that a busy machine harms
+none of them; where they are close there are more rounds. The summary is what docs/performance.md shows.
 """
 
 import argparse
 import statistics
+import time
 import timeit
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -19,10 +20,10 @@ from benchmarks.codec_messages import SHAPES, Shape, every_version, message
 from kpy.protocol.schema import Data
 from tests.protocol import kafka_python_codec
 
-ROUNDS = 5
-SECONDS_A_ROUND = 0.003
+ROUNDS = 7
+SECONDS_A_ROUND = 0.002
 CLOSE_RATIO = 1.25
-MORE_ROUNDS = 15
+MORE_ROUNDS = 30
 SLOWEST = 10
 
 
@@ -94,8 +95,8 @@ def their_message(codec: Any, encoded: bytes, version: int) -> Any:
 
 def best_us(actions: Sequence[Callable[[], object]], seconds_a_round: float) -> list[float]:
     """The best time of each, taken in turn: our two first, then, if there are any, their two."""
-    timers = [timeit.Timer(action) for action in actions]
-    numbers = [max(1, round(seconds_a_round / (timer.timeit(2) / 2))) for timer in timers]
+    timers = [timeit.Timer(action, timer=time.process_time) for action in actions]
+    numbers = [max(1, round(seconds_a_round / max(timer.timeit(2) / 2, 1e-7))) for timer in timers]
 
     def one_round() -> list[float]:
         return [timer.timeit(number) / number * 1e6 for timer, number in zip(timers, numbers, strict=True)]

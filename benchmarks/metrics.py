@@ -31,6 +31,9 @@ class Scale:
     groups: int
     catch_up_bytes: int
     partitions: int
+    storm_s: float
+    members: int
+    requests_per_member: int
 
 
 FULL = Scale(
@@ -44,6 +47,9 @@ FULL = Scale(
     groups=5,
     catch_up_bytes=2_000_000_000,
     partitions=10_000,
+    storm_s=5.0,
+    members=1_000,
+    requests_per_member=40,
 )
 QUICK = Scale(
     rounds=1,
@@ -56,6 +62,9 @@ QUICK = Scale(
     groups=1,
     catch_up_bytes=8_000_000,
     partitions=50,
+    storm_s=0.3,
+    members=100,
+    requests_per_member=4,
 )
 
 

@@ -72,19 +72,19 @@ class Connection:
 
 def api_versions() -> bytes:
     """ApiVersions v0: nothing but a header."""
-    return _frame(API_VERSIONS, 0, b"")
+    return frame(API_VERSIONS, 0, b"")
 
 
 def heartbeat(group_id: str) -> bytes:
     """Heartbeat v0 of a group without members: a few bytes there, an error code back."""
-    return _frame(HEARTBEAT, 0, _string(group_id) + struct.pack(">i", 0) + _string("nobody"))
+    return frame(HEARTBEAT, 0, string(group_id) + struct.pack(">i", 0) + string("nobody"))
 
 
 def produce(topic: str, partition: int, batch: bytes) -> bytes:
     """Produce v9 of one batch with acks=all."""
     records = struct.pack(">i", partition) + _unsigned_varint(len(batch) + 1) + batch + b"\0"
     topics = b"\x02" + _unsigned_varint(len(topic) + 1) + topic.encode() + b"\x02" + records + b"\0"
-    return _frame(PRODUCE, 9, b"\0" + b"\0" + struct.pack(">hi", -1, 30_000) + topics + b"\0")
+    return frame(PRODUCE, 9, b"\0" + b"\0" + struct.pack(">hi", -1, 30_000) + topics + b"\0")
 
 
 def produce_error(reply: bytes, topic: str) -> int:
@@ -95,8 +95,8 @@ def produce_error(reply: bytes, topic: str) -> int:
 
 def fetch(topic: str, partition: int, offset: int, max_bytes: int) -> bytes:
     """Fetch v4 of one partition, which waits for nothing."""
-    body = struct.pack(">iiiibi", -1, 0, 0, max_bytes, 0, 1) + _string(topic)
-    return _frame(FETCH, 4, body + struct.pack(">iiqi", 1, partition, offset, max_bytes))
+    body = struct.pack(">iiiibi", -1, 0, 0, max_bytes, 0, 1) + string(topic)
+    return frame(FETCH, 4, body + struct.pack(">iiqi", 1, partition, offset, max_bytes))
 
 
 def fetched(reply: memoryview, topic: str) -> tuple[int, memoryview]:
@@ -130,12 +130,12 @@ def batch(values: Sequence[bytes], timestamp_ms: int) -> bytes:
     return struct.pack(">qiibI", 0, 9 + len(checked), -1, 2, crc32c(checked)) + checked
 
 
-def _frame(api_key: int, version: int, body: bytes) -> bytes:
+def frame(api_key: int, version: int, body: bytes) -> bytes:
     header = struct.pack(">hhih", api_key, version, 1, len(CLIENT_ID)) + CLIENT_ID
     return struct.pack(">i", len(header) + len(body)) + header + body
 
 
-def _string(text: str) -> bytes:
+def string(text: str) -> bytes:
     data = text.encode()
     return struct.pack(">h", len(data)) + data
 

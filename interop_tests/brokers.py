@@ -94,6 +94,7 @@ class OwnBroker(Broker):
         )
         self.scratch = scratch or Path(self._own_scratch.name if self._own_scratch else "")
         self.output = self.scratch / "output.log"
+        self.data_directory = self.scratch / "data"
         self._process: subprocess.Popen[bytes] | None = None
 
     def command(self) -> Sequence[str]:
@@ -181,7 +182,6 @@ class KpyBroker(OwnBroker):
     ) -> None:
         super().__init__(scratch)
         self.restartable = storage == "disk"
-        self.data_directory = self.scratch / "data"
         self._listen_host = host
         self._settings = {**FAIR_SETTINGS, **(settings or {})}
         self._ready_file = self.scratch / "ready"

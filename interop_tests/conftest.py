@@ -23,7 +23,9 @@ from interop_tests.kafka_python_clients import Clients
 from interop_tests.oracle.libraries import ToolchainMissing
 from interop_tests.oracle.node import KafkaNode
 
-RESTARTING_FIXTURES = {"restartable_broker", "before"}
+RESTARTING_FIXTURES = {"restartable_broker", "before", "left_files", "exchange"}
+DIRECTORY_FIXTURES = {"cleaning_broker"}
+"""Those of brokers that are started for a module, with settings of its own, and whose directory is looked into."""
 REQUIRE_ALL = os.environ.get("KPY_REQUIRE_ALL") == "1"
 
 
@@ -31,6 +33,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--broker", default="kpy", help="kpy (default), kafka, or HOST:PORT")
     parser.addoption(
         "--storage", default="disk", choices=["disk", "memory"], help="where kpy keeps its data (default: disk)"
+    )
+    parser.addoption(
+        "--record", action="store_true", help="write down what the broker answers in the conversations about groups"
     )
 
 
@@ -66,6 +71,11 @@ def _why_left_out(item: pytest.Item, config: pytest.Config) -> str | None:
             return f"{name} is not ours to restart"
         if name == "kpy" and config.getoption("--storage") == "memory":
             return "kpy in memory forgets everything when it is restarted"
+    if DIRECTORY_FIXTURES & set(getattr(item, "fixturenames", ())):
+        if name not in ("kpy", "kafka"):
+            return f"{name} is not ours to start with other settings"
+        if name == "kpy" and config.getoption("--storage") == "memory":
+            return "kpy in memory has no directory to look into"
     return None
 
 

@@ -83,3 +83,14 @@ def produce(clients: Clients, topic: str, values: Iterable[bytes], *, partition:
 
 def values_of(records: Sequence[ConsumerRecord]) -> list[bytes]:
     return [record.value for record in records]
+
+
+def shares(clients: Clients, group: str) -> list[int]:
+    """How many partitions each member has, in the eyes of the coordinator."""
+    described = clients.admin.describe_groups([group])[group]
+    if described["group_state"] != "Stable":
+        return []
+    return sorted(
+        sum(len(topic["partitions"]) for topic in member["member_assignment"]["assigned_partitions"])
+        for member in described["members"]
+    )

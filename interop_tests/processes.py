@@ -38,6 +38,10 @@ class LineProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gone in any case, and what it said forgotten."""
         self.stop()
         self._errors.close()
 

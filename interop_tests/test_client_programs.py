@@ -16,7 +16,7 @@ from interop_tests.clients.confluent_program import Confluent
 from interop_tests.clients.java_console import JavaConsole
 from interop_tests.clients.kafka_python_program import KafkaPython
 from interop_tests.eventually import eventually
-from interop_tests.kafka_python_clients import Clients, partitions_of, poll_until, produce, values_of
+from interop_tests.kafka_python_clients import Clients, partitions_of, poll_until, produce, shares, values_of
 from interop_tests.processes import LineProcess
 
 PROCESS_PATIENCE_S = 30.0
@@ -45,17 +45,6 @@ def stored_bytes(clients: Clients, topic: str) -> int:
         for place in node["log_dirs"]
         for entry in place["topics"]
         for part in entry["partitions"]
-    )
-
-
-def shares(clients: Clients, group: str) -> list[int]:
-    """How many partitions each member has, in the eyes of the coordinator."""
-    described = clients.admin.describe_groups([group])[group]
-    if described["group_state"] != "Stable":
-        return []
-    return sorted(
-        sum(len(topic["partitions"]) for topic in member["member_assignment"]["assigned_partitions"])
-        for member in described["members"]
     )
 
 

@@ -15,12 +15,12 @@ from kafka import OffsetAndMetadata, TopicPartition
 from kafka.admin import ConfigResource, OffsetSpec
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 from kafka.protocol.consumer import OffsetForLeaderEpochRequest
-from kafka.protocol.producer import InitProducerIdRequest, ProduceRequest
+from kafka.protocol.producer import InitProducerIdRequest
 
 from interop_tests.brokers import Broker
 from interop_tests.eventually import eventually
 from interop_tests.kafka_python_clients import Clients, partitions_of, poll_until, produce, values_of
-from interop_tests.wire import Wire, batch
+from interop_tests.wire import Wire, append, batch
 from tests.sweeps import examples
 
 OUT_OF_ORDER_SEQUENCE_NUMBER = 45
@@ -38,20 +38,12 @@ def new_producer_ids(broker: Broker, count: int) -> list[int]:
 
 def idempotent_append(broker: Broker, topic: str, producer_id: int, sequence: int) -> tuple[int, int]:
     """Error code and base offset of one record with that sequence number."""
-    Topic = ProduceRequest.TopicProduceData  # noqa: N806
     # Of today: what a producer wrote more than a day ago does not keep its id alive (producer.id.expiration.ms).
     now_ms = int(time.time() * 1000)
     records = batch(
         [b"%d" % sequence], producer_id=producer_id, producer_epoch=0, sequence=sequence, timestamp_ms=now_ms
     )
-    part = Topic.PartitionProduceData(index=0, records=records)
-    request = ProduceRequest(
-        transactional_id=None, acks=-1, timeout_ms=5000, topic_data=[Topic(name=topic, partition_data=[part])]
-    )
-    with Wire(broker) as wire:
-        [answer] = wire.ask(request, 9).responses
-    [result] = answer.partition_responses
-    return result.error_code, result.base_offset
+    return append(broker, topic, records)
 
 
 def epoch_end_offset(broker: Broker, topic: str, leader_epoch: int) -> int:

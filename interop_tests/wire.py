@@ -6,20 +6,26 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from kafka.protocol.consumer import FetchRequest
 from kafka.protocol.parser import KafkaProtocol
-from kafka.record.memory_records import MemoryRecordsBuilder
+from kafka.protocol.producer import ProduceRequest
+from kafka.record.default_records import DefaultRecordBatch
+from kafka.record.memory_records import MemoryRecords, MemoryRecordsBuilder
 
 from interop_tests.brokers import Broker
-from interop_tests.eventually import PATIENCE_S
+from interop_tests.eventually import PATIENCE_S, eventually
+
+NO_LEADER_YET = (3, 5, 6)
+"""UNKNOWN_TOPIC_OR_PARTITION, LEADER_NOT_AVAILABLE, NOT_LEADER_OR_FOLLOWER: what Kafka says of what is new to it."""
 
 
 class Wire:
     """One socket to the broker."""
 
-    def __init__(self, broker: Broker, timeout_s: float = PATIENCE_S) -> None:
+    def __init__(self, broker: Broker, timeout_s: float = PATIENCE_S, *, client_id: str = "wire") -> None:
         self.socket = socket.create_connection((broker.host, broker.port), timeout=timeout_s)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._protocol = KafkaProtocol(client_id="wire")
+        self._protocol = KafkaProtocol(client_id=client_id)
 
     def __enter__(self) -> Self:
         return self
@@ -32,6 +38,10 @@ class Wire:
     def ask(self, request: Any, version: int) -> Any:
         """The response, decoded."""
         self.socket.sendall(self.frame(request, version))
+        return self.receive()
+
+    def receive(self) -> Any:
+        """The next response, decoded."""
         while True:
             if responses := self._protocol.receive_bytes(self.receive_frame()):
                 return responses[0][1]
@@ -82,3 +92,39 @@ def batch(
         builder.append(timestamp_ms, None, value, [])
     builder.close()
     return bytes(builder.buffer())
+
+
+def append(broker: Broker, topic: str, records: bytes, *, partition: int = 0) -> tuple[int, int]:
+    """Produce that one batch with acks=all; error code and base offset of the answer, once there is a leader."""
+    Topic = ProduceRequest.TopicProduceData  # noqa: N806
+    part = Topic.PartitionProduceData(index=partition, records=records)
+    request = ProduceRequest(
+        transactional_id=None, acks=-1, timeout_ms=5000, topic_data=[Topic(name=topic, partition_data=[part])]
+    )
+    with Wire(broker) as wire:
+
+        def ask() -> Any:
+            [answer] = wire.ask(request, 9).responses
+            [result] = answer.partition_responses
+            return None if result.error_code in NO_LEADER_YET else result
+
+        result = eventually(ask, f"a leader of {topic}-{partition}")
+    return result.error_code, result.base_offset
+
+
+def stored_batches(broker: Broker, topic: str, partition: int = 0) -> list[DefaultRecordBatch]:
+    """The partition's record batches as they are stored, from its beginning; up to a megabyte of them."""
+    Fetch = FetchRequest.FetchTopic  # noqa: N806
+    part = Fetch.FetchPartition(
+        partition=partition, current_leader_epoch=-1, fetch_offset=0, log_start_offset=-1, partition_max_bytes=1_000_000
+    )
+    request = FetchRequest(max_bytes=1_000_000, topics=[Fetch(topic=topic, partitions=[part])])
+    with Wire(broker) as wire:
+        [answer] = wire.ask(request, 11).responses
+    [fetched] = answer.partitions
+    assert fetched.error_code == 0
+    records = MemoryRecords(fetched.records)
+    batches = []
+    while records.has_next():
+        batches.append(records.next_batch())
+    return batches

@@ -7,7 +7,7 @@ at its state and *decide*: they return a `Decision` and change nothing durable. 
 1. appends `Decision.records` to the machine's partition, as one batch unless they need not be,
 2. calls `machine.replay(record)` for each, the only thing that changes durable state,
 3. sets and cancels `Decision.timers`,
-4. delivers `Decision.replies`.
+4. delivers `Decision.replies`, as soon as the records are as safe as the topic's configuration asks.
 
 Loading after a restart is replaying the partition, so that a live machine and a loaded one took the same path to
 their state. If the append fails, nothing is replayed, no timer changes and every reply of that decision is failed

@@ -12,10 +12,13 @@ from benchmarks.brokers import RunningBroker
 TIMEOUT_S = 60.0
 
 
-def create_topic(broker: RunningBroker, topic: str, *, partitions: int) -> None:
+def create_topic(
+    broker: RunningBroker, topic: str, *, partitions: int, config: Mapping[str, str] | None = None
+) -> None:
     """Return when the topic is there and every partition has a leader."""
     admin = AdminClient(_configuration(broker, {}))
-    for created in admin.create_topics([NewTopic(topic, num_partitions=partitions, replication_factor=1)]).values():
+    new = NewTopic(topic, num_partitions=partitions, replication_factor=1, config=dict(config or {}))
+    for created in admin.create_topics([new]).values():
         created.result(TIMEOUT_S)
     deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:

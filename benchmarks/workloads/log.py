@@ -34,10 +34,10 @@ def partitions(broker: RunningBroker, scale: Scale) -> Measurements:
         name = f"{count} partition{'s' if count > 1 else ''}"
         clients.create_topic(broker, topic, partitions=count)
         megabytes = scale.produced_bytes / 1e6
-        elapsed_s, cpu_s = _produce(broker, topic, count, scale.produced_bytes, RECORDS_A_BATCH)
+        elapsed_s, cpu_s = produce(broker, topic, count, scale.produced_bytes, RECORDS_A_BATCH)
         measured[Metric(f"produce 1 kB records, {name}", "MB/s", higher_is_better=True)] = megabytes / elapsed_s
         measured[Metric(f"produce 1 kB records, {name}, broker CPU", "ms/MB")] = cpu_s * 1e3 / megabytes
-        elapsed_s, cpu_s, read_bytes = _read(broker, topic, count)
+        elapsed_s, cpu_s, read_bytes = read(broker, topic, count)
         megabytes = read_bytes / 1e6
         measured[Metric(f"fetch 1 kB records, {name}", "MB/s", higher_is_better=True)] = megabytes / elapsed_s
         measured[Metric(f"fetch 1 kB records, {name}, broker CPU", "ms/MB")] = cpu_s * 1e3 / megabytes
@@ -48,14 +48,14 @@ def catch_up(broker: RunningBroker, scale: Scale) -> Measurements:
     """One partition read from its beginning, first with nothing of it in the page cache, then with all of it."""
     topic = "catch-up"
     clients.create_topic(broker, topic, partitions=1)
-    _produce(broker, topic, 1, scale.catch_up_bytes, CATCH_UP_RECORDS_A_BATCH)
+    produce(broker, topic, 1, scale.catch_up_bytes, CATCH_UP_RECORDS_A_BATCH)
     measured: dict[Metric, float] = {}
     passes = [(WARM, WARM_CPU)]
     if broker.keeps_files():
-        _drop_from_page_cache(broker)
+        drop_from_page_cache(broker)
         passes.insert(0, (COLD, COLD_CPU))
     for rate, cpu in passes:
-        elapsed_s, cpu_s, read_bytes = _read(broker, topic, 1)
+        elapsed_s, cpu_s, read_bytes = read(broker, topic, 1)
         measured |= {rate: read_bytes / elapsed_s / 1e6, cpu: cpu_s * 1e9 / read_bytes}
     return measured
 
@@ -67,9 +67,9 @@ def many_partitions(broker: RunningBroker, scale: Scale) -> Measurements:
     started = time.perf_counter()
     clients.create_topic(broker, topic, partitions=count)
     measured = {Metric(f"{name}: create", "s"): time.perf_counter() - started}
-    elapsed_s, _ = _produce(broker, topic, count, count * RECORD_BYTES, 1)
+    elapsed_s, _ = produce(broker, topic, count, count * RECORD_BYTES, 1)
     measured[Metric(f"{name}: first record of each", "records/s", higher_is_better=True)] = count / elapsed_s
-    elapsed_s, _ = _produce(broker, topic, count, count * RECORD_BYTES, 1)
+    elapsed_s, _ = produce(broker, topic, count, count * RECORD_BYTES, 1)
     measured[Metric(f"{name}: second record of each", "records/s", higher_is_better=True)] = count / elapsed_s
     measured[Metric(f"{name}: memory", "MiB")] = broker.resident_mib()
     measured[Metric(f"{name}: descriptors", "files")] = broker.descriptors()
@@ -89,7 +89,7 @@ def many_partitions(broker: RunningBroker, scale: Scale) -> Measurements:
     return measured
 
 
-def _produce(
+def produce(
     broker: RunningBroker, topic: str, count: int, size_bytes: int, records_a_batch: int
 ) -> tuple[float, float]:
     """Seconds, and seconds of the broker's CPU, until that many bytes of records are acknowledged."""
@@ -113,7 +113,7 @@ def _produce(
         return time.perf_counter() - started, broker.cpu_s() - cpu_before
 
 
-def _read(broker: RunningBroker, topic: str, count: int) -> tuple[float, float, int]:
+def read(broker: RunningBroker, topic: str, count: int) -> tuple[float, float, int]:
     """Seconds, seconds of the broker's CPU, and bytes, for all partitions from the beginning to the end in turn."""
     read_bytes = 0
     with wire.Connection(broker.port) as connection:
@@ -134,7 +134,7 @@ def _fetched(connection: wire.Connection, topic: str, partition: int, offset: in
     return records
 
 
-def _drop_from_page_cache(broker: RunningBroker) -> None:
+def drop_from_page_cache(broker: RunningBroker) -> None:
     """Have the next reader of the broker's files read the disk."""
     for path in broker.directory.rglob("*.log"):
         descriptor = os.open(path, os.O_RDONLY)

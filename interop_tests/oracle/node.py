@@ -10,6 +10,8 @@ from interop_tests.brokers import FAIR_SETTINGS, OwnBroker, free_port
 from interop_tests.oracle.libraries import java, libraries
 
 LOGGING = f"-Dlog4j2.configurationFile={Path(__file__).parent / 'log4j2.properties'}"
+STORAGE_LOGGING = f"-Dlog4j2.configurationFile={Path(__file__).parent / 'log4j2-storage.properties'}"
+"""The broker's logs tell how they are loaded, too."""
 QUICK_START = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 ONE_NODE: Mapping[str, str] = {
     "process.roles": "broker,controller",
@@ -43,6 +45,7 @@ class KafkaNode(OwnBroker):
         heap: str = "512m",
         java_options: Sequence[str] = QUICK_START,
         port: int = 0,
+        logging: str = LOGGING,
     ) -> None:
         self._java = java()
         self._class_path = f"{libraries()}/*"
@@ -50,6 +53,7 @@ class KafkaNode(OwnBroker):
         self.port = port
         self._memory = (f"-Xms{heap}", f"-Xmx{heap}")
         self._java_options = java_options
+        self._logging = logging
         self._settings = {**ONE_NODE, **FAIR_SETTINGS, **(settings or {})}
         self._properties = self.scratch / "server.properties"
 
@@ -58,7 +62,7 @@ class KafkaNode(OwnBroker):
             self._java,
             *self._memory,
             *self._java_options,
-            LOGGING,
+            self._logging,
             "-cp",
             self._class_path,
             "kafka.Kafka",
@@ -74,7 +78,7 @@ class KafkaNode(OwnBroker):
             "listeners": f"PLAINTEXT://{client},CONTROLLER://{controller}",
             "advertised.listeners": f"PLAINTEXT://{client},CONTROLLER://{controller}",
             "controller.quorum.bootstrap.servers": controller,
-            "log.dirs": str(self.scratch / "data"),
+            "log.dirs": str(self.data_directory),
         }
         text = "".join(f"{name}={value}\n" for name, value in {**addresses, **self._settings}.items())
         self._properties.write_text(text)

@@ -29,6 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from kpy.cli.decode import decode  # noqa: PLC0415 - as below
 
             return decode(options)
+        if options.command == "dump-log":
+            from kpy.cli.dump_log import dump_log  # noqa: PLC0415 - as below
+
+            return dump_log(options)
         from kpy.cli.serve import serve  # noqa: PLC0415 - the broker is imported only to be run
 
         return serve(options)
@@ -72,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
         help="what to log on stderr: debug is every request, info every connection (info)",
     )
     _add_decode(commands)
+    _add_dump_log(commands)
     return parser
 
 
@@ -96,6 +101,21 @@ def _add_decode(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "--format", choices=("auto", "hex", "frames", "pcap"), default="auto", help="what FILE is, if not seen (auto)"
     )
     decode.add_argument("--pretty", action="store_true", help="a field on a line")
+
+
+def _add_dump_log(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    dump_log = commands.add_parser(
+        "dump-log",
+        help="explain and check the files of a log",
+        description="Print each batch and each entry as a JSON object on a line, and check them: every byte range that"
+        " holds no sound batch and every index entry that is not true is named, and the exit status is 1 then. PATH is"
+        " the directory of a partition, or one of its files: .log, .index, .timeindex, .txnindex, .snapshot,"
+        " leader-epoch-checkpoint, partition.metadata. Nothing is changed.",
+        allow_abbrev=False,
+    )
+    dump_log.add_argument("paths", metavar="PATH", nargs="+", help="a directory or a file")
+    dump_log.add_argument("--records", action="store_true", help="the records of each batch, too")
+    dump_log.add_argument("--damage", action="store_true", help="only what is wrong")
 
 
 def _port(text: str) -> int:

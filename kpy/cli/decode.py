@@ -3,7 +3,6 @@
 What can be decoded is printed before what is wrong with the rest of the file is said.
 """
 
-import json
 import os
 import sys
 from argparse import Namespace
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from kpy.cli import fail
+from kpy.cli.json_lines import json_line
 from kpy.inspect.capture import Capture
 from kpy.inspect.exchange import Item
 from kpy.inspect.frames import read_frames
@@ -54,7 +54,7 @@ def decode(options: Namespace) -> int:
 
 def _print_all(stream: BinaryIO, options: Namespace) -> None:
     for item in _items(Source(stream), options.format, options.ports or [DEFAULT_PORT]):
-        print(_line(item, pretty=options.pretty))
+        print(json_line(render(item), pretty=options.pretty))
 
 
 def _items(source: Source, kind: str, ports: list[int]) -> Iterator[Item]:
@@ -79,11 +79,3 @@ def _kind(start: bytes) -> str:
         raise InputError("compressed with gzip: decompress it first (gzip -dc FILE | kpy decode -)")
     # No frame begins with text: it would be one of 500 MB or more.
     return "hex" if start and all(byte in b"\t\n\r" or 0x20 <= byte < 0x7F for byte in start[:4]) else "frames"
-
-
-def _line(item: Item, *, pretty: bool) -> str:
-    shown = render(item)
-    text = json.dumps(shown, ensure_ascii=False, indent=2 if pretty else None)
-    if text.replace("\n", "").isprintable():
-        return text
-    return json.dumps(shown, indent=2 if pretty else None)  # nothing that a terminal would obey

@@ -124,9 +124,10 @@ class ConfigRules:
         all_brokers = image.config(ResourceType.BROKER, "") if name else configs
         this_broker = configs if name else image.config(ResourceType.BROKER, str(self._node_id))
         try:
-            self._config.with_dynamic(all_brokers, this_broker)
+            changed = self._config.with_dynamic(all_brokers, this_broker)
         except ConfigError as error:
             raise _refused(str(error)) from None
+        _check_cleaner_threads(self.broker_config(image).log_cleaner_threads, changed.log_cleaner_threads)
 
     def _check_group(self, image: ClusterImage, name: str, configs: Mapping[str, str]) -> None:
         """As GroupConfig.validate. There need not be such a group."""
@@ -149,6 +150,14 @@ class ConfigRules:
             raise _refused(f"Node id must be an integer, but it is: {name}") from None
         if number != self._node_id:
             raise _refused(f"Unexpected broker id, expected {self._node_id}, but received {name}")
+
+
+def _check_cleaner_threads(current: int, changed: int) -> None:
+    """As LogCleaner.validateReconfiguration."""
+    if changed < current // 2:
+        raise _refused(f"Log cleaner threads cannot be reduced to less than half the current value {current}")
+    if changed > 2 * current:
+        raise _refused(f"Log cleaner threads cannot be increased to more than double the current value {current}")
 
 
 def _check_client_metrics(name: str, configs: Mapping[str, str]) -> None:

@@ -28,12 +28,12 @@ from kpy.config.options import (
 
 INT32_MAX = 2**31 - 1
 INT64_MAX = 2**63 - 1
+MIB = 1024 * 1024
+DOUBLE_MAX = 1.7976931348623157e308
 CLUSTER_WIDE = UpdateMode.CLUSTER_WIDE
 PER_BROKER = UpdateMode.PER_BROKER
 
-NO_COMPACTION = "no log is compacted yet"
 NO_TIERS = "there is no tiered storage"
-NO_TIMED_FLUSH = "logs are not forced to disk by time yet"
 ONE_REPLICA = "a partition has one replica, which is never out of sync"
 
 CODECS = OneOf(("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"))
@@ -239,10 +239,9 @@ class BrokerConfig(Options):
         None,
         "how long a record may be written before it is forced to disk",
         update_mode=CLUSTER_WIDE,
-        without_effect=NO_TIMED_FLUSH,
     )
     log_flush_scheduler_interval_ms: int = long(
-        INT64_MAX, "log.flush.interval.ms, if that is not set", without_effect=NO_TIMED_FLUSH
+        INT64_MAX, "log.flush.interval.ms, if that is not set; each log is forced to disk in its own time"
     )
     log_flush_offset_checkpoint_interval_ms: int = integer(
         60000, at_least(1), "how often a data directory notes how far its logs are on the disk, and where they start"
@@ -284,33 +283,62 @@ class BrokerConfig(Options):
         "how long the files of a deleted segment stay",
         update_mode=CLUSTER_WIDE,
     )
+    log_cleaner_enable: bool = boolean(True, "whether logs with cleanup.policy=compact are compacted")
+    log_cleaner_threads: int = integer(
+        1, at_least(0), "how many logs are compacted at the same time, at least one", update_mode=CLUSTER_WIDE
+    )
+    log_cleaner_backoff_ms: int = long(
+        15000,
+        at_least(0),
+        "how often logs to compact are looked for, if there were none; also when a topic is altered",
+        update_mode=CLUSTER_WIDE,
+    )
+    log_cleaner_dedupe_buffer_size: int = long(
+        134217728,
+        "the memory for the keys of all logs that are being compacted, at 192 bytes for each key",
+        update_mode=CLUSTER_WIDE,
+    )
+    log_cleaner_io_buffer_load_factor: float = double(
+        0.9, "how full the memory for keys may get", update_mode=CLUSTER_WIDE
+    )
+    log_cleaner_io_buffer_size: int = integer(
+        524288,
+        at_least(0),
+        "how much is read or written at once: for each log that is being compacted, half of its part",
+        update_mode=CLUSTER_WIDE,
+    )
+    log_cleaner_io_max_bytes_per_second: float = double(
+        DOUBLE_MAX, "how much all compaction together may read and write", update_mode=CLUSTER_WIDE
+    )
     log_cleaner_delete_retention_ms: int = long(
         86400000,
         at_least(0),
         "how long compaction keeps the marks of deleted keys",
         update_mode=CLUSTER_WIDE,
-        without_effect=NO_COMPACTION,
     )
     log_cleaner_min_cleanable_ratio: float = double(
         0.5,
         Between(0, 1),
         "how much of a log has to be new before it is compacted",
         update_mode=CLUSTER_WIDE,
-        without_effect=NO_COMPACTION,
     )
     log_cleaner_min_compaction_lag_ms: int = long(
         0,
         at_least(0),
         "how long a record stays uncompacted at least",
         update_mode=CLUSTER_WIDE,
-        without_effect=NO_COMPACTION,
     )
     log_cleaner_max_compaction_lag_ms: int = long(
         INT64_MAX,
         at_least(1),
         "how long a record stays uncompacted at most",
         update_mode=CLUSTER_WIDE,
-        without_effect=NO_COMPACTION,
+    )
+    kpy_memory_max_bytes: int = long(
+        -1,
+        BetweenOr(1048576, INT64_MAX, -1),
+        "how many bytes data may take where it is kept in memory; what would go beyond is refused. -1 is half of what"
+        " the machine, or the container, has",
     )
     kpy_open_files_max: int = integer(
         -1,
@@ -387,6 +415,7 @@ class BrokerConfig(Options):
             problem = f"must not exceed group.max.session.timeout.ms ({self.group_max_session_timeout_ms})"
             raise option.error(str(self.group_min_session_timeout_ms), problem)
         self._check_consumer_groups()
+        self._check_cleaning()
         assert self.client_listeners
 
     def _check_consumer_groups(self) -> None:
@@ -408,6 +437,21 @@ class BrokerConfig(Options):
             raise option.error(str(self.group_consumer_heartbeat_interval_ms), problem)
         if not self.group_consumer_assignors:
             raise self.options["group.consumer.assignors"].error("", "must name an assignor")
+
+    def _check_cleaning(self) -> None:
+        """KafkaConfig.validateValues, of what concerns old data."""
+        if self.log_cleaner_threads < 1:
+            raise self.options["log.cleaner.threads"].error(str(self.log_cleaner_threads), "Value must be at least 1")
+        if self.log_cleaner_dedupe_buffer_size // self.log_cleaner_threads <= MIB:
+            option = self.options["log.cleaner.dedupe.buffer.size"]
+            problem = "must be more than 1 MiB for each of log.cleaner.threads"
+            raise option.error(str(self.log_cleaner_dedupe_buffer_size), problem)
+        for name in ("log.retention.ms", "log.retention.minutes", "log.retention.hours"):
+            value = self.get(name)
+            if value == 0:
+                raise self.options[name].error("0", "must be unlimited (-1) or, greater than or equal to 1")
+            if value is not None:
+                break
 
 
 def _settle_node_id(values: dict[str, Value]) -> None:

@@ -12,9 +12,7 @@ from kpy.config.broker import (
     GZIP_LEVELS,
     INT64_MAX,
     LZ4_LEVELS,
-    NO_COMPACTION,
     NO_TIERS,
-    NO_TIMED_FLUSH,
     ONE_REPLICA,
     TIMESTAMP_TYPES,
     ZSTD_LEVELS,
@@ -79,7 +77,6 @@ class TopicConfig(Options):
         at_least(0),
         "how long compaction keeps the marks of deleted keys",
         synonyms=default_of("log.cleaner.delete.retention.ms"),
-        without_effect=NO_COMPACTION,
     )
     file_delete_delay_ms: int = long(
         60000,
@@ -98,7 +95,6 @@ class TopicConfig(Options):
         at_least(0),
         "how long a record may be written before it is forced to disk",
         synonyms=default_of("log.flush.interval.ms", "log.flush.scheduler.interval.ms"),
-        without_effect=NO_TIMED_FLUSH,
     )
     follower_replication_throttled_replicas: tuple[str, ...] = listing(
         (), THROTTLED_REPLICAS, "replicas whose fetching is throttled", without_effect=ONE_REPLICA
@@ -134,7 +130,6 @@ class TopicConfig(Options):
         at_least(1),
         "how long a record stays uncompacted at most",
         synonyms=default_of("log.cleaner.max.compaction.lag.ms"),
-        without_effect=NO_COMPACTION,
     )
     max_message_bytes: int = integer(
         1048588, at_least(0), "the largest record batch, compressed", synonyms=default_of("message.max.bytes")
@@ -162,20 +157,19 @@ class TopicConfig(Options):
         Between(0, 1),
         "how much of a log has to be new before it is compacted",
         synonyms=default_of("log.cleaner.min.cleanable.ratio"),
-        without_effect=NO_COMPACTION,
     )
     min_compaction_lag_ms: int = long(
         0,
         at_least(0),
         "how long a record stays uncompacted at least",
         synonyms=default_of("log.cleaner.min.compaction.lag.ms"),
-        without_effect=NO_COMPACTION,
     )
     min_insync_replicas: int = integer(
         1,
         at_least(1),
-        "replicas in sync that a write with acks=all needs",
+        "replicas in sync that a write with acks=all needs; of fewer replicas, all",
         synonyms=default_of("min.insync.replicas"),
+        without_effect=ONE_REPLICA,
     )
     preallocate: bool = boolean(
         False,

@@ -6,4 +6,5 @@ rebalance.py       how a classic group gets from one generation to the next
 classic_group.py   the members of one classic group      states.py       its states and moves, as data
 commits.py         OffsetCommit, OffsetDelete, OffsetFetch    offsets.py what is committed, and when it expires
 group.py           what offsets and listings need of a group of any protocol
+partitioning.py     where a group lives                  java.py         what Kafka owes to Java there, and clients see
 """

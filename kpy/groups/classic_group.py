@@ -14,7 +14,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from kpy.groups.group import GroupType
-from kpy.groups.member import Member, ParkedJoin
+from kpy.groups.java import hash_map_order
+from kpy.groups.member import NO_ASSIGNMENT, Member, ParkedJoin
 from kpy.groups.records import empty_group, group_record
 from kpy.groups.states import GroupState, check_move, check_recorded_move
 from kpy.protocol.embedded import ConsumerProtocolSubscription
@@ -291,6 +292,11 @@ class ClassicGroup:
         self.pending_syncs = set(self.members)
         self.initial_delay = None
 
+    def forget_assignments(self) -> None:
+        """The generation ends before its leader has assigned; what members had in the one before does not come back."""
+        for member in self.members.values():
+            member.assignment = NO_ASSIGNMENT
+
     # --- replay ---
 
     def apply(self, value: GroupMetadataValue) -> None:
@@ -382,8 +388,11 @@ class ClassicGroup:
 
 
 def select_protocol(members: Iterable[Member]) -> str:
-    """The strategy that most members like best, of those that all have; of equals, the one first voted for."""
+    """The strategy that most members like best, of those that all have.
+
+    Of equals, the one that Kafka finds first in a hash map of the votes (ClassicGroup.selectProtocol).
+    """
     members = list(members)
     candidates = set(members[0].protocols).intersection(*(member.protocols for member in members))
     votes = Counter(member.vote(candidates) for member in members)
-    return votes.most_common(1)[0][0]
+    return max(hash_map_order(votes) if len(votes) > 1 else votes, key=votes.__getitem__)

@@ -50,6 +50,8 @@ class Rebalances:
             self.expect_heartbeat(group.members[member_id], deciding)
         group.parked_syncs.clear()
         group.pending_syncs.clear()
+        if group.state is GroupState.COMPLETING_REBALANCE:
+            group.forget_assignments()
         deciding.cancel(sync_timer(group.group_id))
         is_first = group.state is GroupState.EMPTY
         group.move(GroupState.PREPARING_REBALANCE, deciding.now_ms)

@@ -28,19 +28,17 @@ from kpy.inspect.exchange import (
     decode_response,
     known_request,
 )
+from kpy.inspect.record_batches import Shown, render_bytes, render_header, render_hex, render_record
 from kpy.protocol.api_keys import ApiKey
-from kpy.protocol.compression import Codec, DecompressionError
+from kpy.protocol.compression import DecompressionError
 from kpy.protocol.embedded import ConsumerProtocolAssignment, ConsumerProtocolSubscription
 from kpy.protocol.errors import DecodeError, ErrorCode
 from kpy.protocol.layout import Layout, StructType, layout
 from kpy.protocol.messages import response_class
 from kpy.protocol.primitives import ArrayType, Buffer, NullableStructType, RecordsType
-from kpy.protocol.records import HEADER_BYTES, MAGIC, BatchHeader, ControlType, InvalidRecord, Record, RecordBatch
-from kpy.protocol.records import control_type as control_type_of
+from kpy.protocol.records import HEADER_BYTES, MAGIC, BatchHeader, InvalidRecord, RecordBatch
 from kpy.protocol.schema import Data, MessageMeta
 
-HEX_BYTES_MAX: Final = 256
-"""What is shown of bytes that could not be decoded."""
 RECORDS_MAX: Final = 100_000
 """Records shown of one message."""
 DECOMPRESSED_BYTES_MAX: Final = 64 * 1024 * 1024
@@ -59,10 +57,6 @@ _EMBEDDED: Final[dict[tuple[str, str], type[Data]]] = {
 }
 _ERROR_NAMES: Final = {int(code): code.name for code in ErrorCode}
 _API_NAMES: Final = {int(api): api_name(api) for api in ApiKey}
-_CODEC_NAMES: Final = {int(codec): codec.name.lower() for codec in Codec}
-_SPACES: Final = str.maketrans("", "", "\n\r\t")
-
-Shown = dict[str, Any]
 
 
 def render(item: Item) -> Shown:
@@ -95,7 +89,7 @@ def _problem(problem: Problem) -> Shown:
         "problem": problem.reason,
         "from": problem.side,
         "position": problem.position,
-        "bytes": _hex(problem.data) if problem.data else None,
+        "bytes": render_hex(problem.data) if problem.data else None,
     }
     return {name: value for name, value in shown.items() if value is not None}
 
@@ -154,7 +148,7 @@ class _Renderer:
                 shown[name] = self._value(value, construct, protocol_type)
         if message.unknown_tagged_fields:
             shown["(unknown tagged fields)"] = {
-                str(tag): _hex(data) for tag, data in message.unknown_tagged_fields.items()
+                str(tag): render_hex(data) for tag, data in message.unknown_tagged_fields.items()
             }
         return shown
 
@@ -170,7 +164,7 @@ class _Renderer:
         if isinstance(construct, RecordsType):
             return list(self._batches(memoryview(value)))
         if isinstance(value, bytes):
-            return _text(value)
+            return render_bytes(value)
         if isinstance(value, UUID):
             return _uuid(value)
         if isinstance(value, float) and not math.isfinite(value):
@@ -185,10 +179,10 @@ class _Renderer:
             try:
                 message, end = schema.decode_prefix(blob, version, 2)
             except DecodeError:
-                return _text(blob)
+                return render_bytes(blob)
             if end == len(blob) or number > version:
                 return {"version": number} | self.struct(message, layout(schema, version), None)
-        return _text(blob)
+        return render_bytes(blob)
 
     def _batches(self, data: memoryview) -> Iterator[Shown]:
         position = 0
@@ -210,18 +204,7 @@ class _Renderer:
 
     def _batch(self, batch: RecordBatch, position: int) -> Shown:
         header = batch.header
-        shown: Shown = {
-            "base_offset": header.base_offset,
-            "last_offset": header.last_offset,
-            "leader_epoch": header.leader_epoch,
-            "codec": _CODEC_NAMES.get(header.codec, header.codec),
-        }
-        if header.has_producer_id:
-            shown |= {"producer_id": header.producer_id, "producer_epoch": header.producer_epoch}
-            shown["base_sequence"] = header.base_sequence
-        shown |= {name: True for name in ("transactional", "control") if getattr(header, f"is_{name}")}
-        if header.is_log_append_time:
-            shown["timestamp_type"] = "LogAppendTime"
+        shown = render_header(header)
         if not batch.is_sound():
             shown["problem"] = "the checksum is wrong"
         shown["records"] = records = []
@@ -232,25 +215,11 @@ class _Renderer:
                     break
                 self._records_left -= 1
                 self._bytes_left -= min(self._bytes_left, len(record.key or b"") + len(record.value or b""))
-                records.append(_record(record, is_control=header.is_control))
+                records.append(render_record(record, is_control=header.is_control))
         except (InvalidRecord, DecompressionError) as error:
             payload = batch.buffer[HEADER_BYTES:]
             shown |= _undecoded(str(error), position + HEADER_BYTES, payload)
         return shown
-
-
-def _record(record: Record, *, is_control: bool) -> Shown:
-    shown: Shown = {"offset": record.offset, "timestamp": record.timestamp}
-    if is_control:
-        number = control_type_of(record)
-        shown["control_type"] = ControlType(number).name if number in _CONTROL_TYPES else number
-    shown |= {"key": _text(record.key), "value": _text(record.value)}
-    if record.headers:
-        shown["headers"] = [{"key": name, "value": _text(value)} for name, value in record.headers]
-    return shown
-
-
-_CONTROL_TYPES: Final = frozenset(ControlType)
 
 
 @cache
@@ -281,27 +250,11 @@ def _is_config(message: MessageMeta) -> bool:
 
 
 def _undecoded(reason: str, position: int, data: Buffer, *, secret: bool = False) -> Shown:
-    return {"undecoded": reason, "position": position, "bytes": _hidden(data) if secret else _hex(data)}
+    return {"undecoded": reason, "position": position, "bytes": _hidden(data) if secret else render_hex(data)}
 
 
 def _hidden(data: Buffer) -> str:
     return f"({len(data)} bytes, hidden)"
-
-
-def _hex(data: Buffer) -> str:
-    more = f" ... ({len(data)} bytes)" if len(data) > HEX_BYTES_MAX else ""
-    return bytes(data[:HEX_BYTES_MAX]).hex() + more
-
-
-def _text(data: bytes | None) -> str | dict[str, str] | None:
-    """Text if that is what a reader would take it for."""
-    if data is None:
-        return None
-    try:
-        text = data.decode()
-    except UnicodeDecodeError:
-        text = "\0"
-    return text if not text or text.translate(_SPACES).isprintable() else {"base64": base64.b64encode(data).decode()}
 
 
 def _uuid(value: UUID) -> str:

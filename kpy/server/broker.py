@@ -32,16 +32,27 @@ from kpy.server.data_directory import DIRECTORY_ID, DataDirectoryError, open_dat
 from kpy.server.dispatch import Dispatcher
 from kpy.server.fetch_sessions import FetchSessions
 from kpy.server.file_removal import FileRemoval
+from kpy.server.flushing import Flusher
 from kpy.server.groups import Groups
 from kpy.server.handlers import all_handlers
 from kpy.server.handlers.create_topics import execute_create_topics
-from kpy.server.maintenance import expire_producers_forever, open_logs, write_checkpoints_forever
+from kpy.server.log_cleaner import LogCleaner
+from kpy.server.maintenance import Checkpoints, expire_producers_forever, open_logs, write_checkpoints_forever
 from kpy.server.memory import RequestMemory
 from kpy.server.network import ByteStream, Endpoint, accept_forever, bind, descriptor_limit
 from kpy.server.partitions import Partitions
 from kpy.server.retention import Retention
+from kpy.server.sending import Sending
 from kpy.server.services import Services
 from kpy.server.timers import Timers
+from kpy.server.workers import (
+    CLEANING_THREADS_MAX,
+    FLUSHING_THREADS_MAX,
+    READING_THREADS_MAX,
+    RunInWorker,
+    Workers,
+    inline,
+)
 from kpy.storage.checkpoints import parse_uuid
 from kpy.storage.log_directory import LogDirectory
 
@@ -64,7 +75,12 @@ class Broker:
     """One broker. `run` serves until `stop` is called; both belong to the same trio run."""
 
     def __init__(
-        self, config: BrokerConfig, *, clock: Clock | None = None, random_source: Random | None = None
+        self,
+        config: BrokerConfig,
+        *,
+        clock: Clock | None = None,
+        random_source: Random | None = None,
+        run_in_worker: RunInWorker | None = None,
     ) -> None:
         self.config = config
         self.clock = clock or SystemClock()
@@ -72,7 +88,9 @@ class Broker:
         self.services: Services
         self._random = random_source or SystemRandom()
         self._file_removal: FileRemoval
+        self._log_cleaner: LogCleaner
         self._retention: Retention
+        self._run_in_worker = run_in_worker
         self._stop = trio.Event()
 
     def stop(self) -> None:
@@ -93,7 +111,7 @@ class Broker:
                 raise
         finally:
             _close_all(listeners)
-        self._close_logs(logs)
+        await self._close_logs(logs)
 
     def _open_logs(self) -> LogDirectory:
         try:
@@ -101,8 +119,9 @@ class Broker:
         except DataDirectoryError as error:
             raise StartupError(str(error)) from error
 
-    def _close_logs(self, logs: LogDirectory) -> None:
+    async def _close_logs(self, logs: LogDirectory) -> None:
         started = trio.current_time()
+        await self.services.flusher.flush_all(logs.logs().values())
         try:
             logs.close(clean=True)
         except OSError as error:
@@ -122,15 +141,34 @@ class Broker:
 
     def _build(self, logs: LogDirectory, timers: Timers) -> None:
         config, clock = self.config, self.clock
-        self._file_removal = FileRemoval(logs.files)
+        clean_in_worker = self._run_in_worker or Workers(CLEANING_THREADS_MAX)
+        self._file_removal = FileRemoval(logs.files, clean_in_worker)
         logs.context.random_source = self._random
-        if config.data_dir is not None:  # in memory there would be nothing to copy back
+        if logs.is_durable:  # in memory there would be nothing to copy back
             logs.context.remove_later = self._file_removal.later
+        run_in_worker = self._run_in_worker or Workers(FLUSHING_THREADS_MAX)
+        read_in_worker = self._run_in_worker or Workers(READING_THREADS_MAX)
+        flusher = Flusher(run_in_worker, timers, is_durable=logs.is_durable)
         cluster = ClusterMetadata(
-            config, logs, clock=clock, timers=timers, new_uuid=self._new_uuid, random_source=self._random
+            config,
+            logs,
+            clock=clock,
+            timers=timers,
+            new_uuid=self._new_uuid,
+            random_source=self._random,
+            flusher=flusher,
         )
-        partitions = Partitions(logs, clock)
+        checkpoints = Checkpoints(logs, run_in_worker)
+        partitions = Partitions(logs, clock, flusher, checkpoints)
         self._retention = Retention(partitions, lambda: self.services.config, clock)
+        self._log_cleaner = LogCleaner(
+            partitions,
+            flusher,
+            checkpoints,
+            lambda: self.services.config,
+            clock,
+            clean_in_worker if logs.is_durable else inline,
+        )
         groups = Groups(
             config,
             partitions,
@@ -150,6 +188,10 @@ class Broker:
             partitions=partitions,
             groups=groups,
             fetch_sessions=fetch_sessions,
+            flusher=flusher,
+            checkpoints=checkpoints,
+            read_in_worker=read_in_worker,
+            sending=Sending(read_in_worker),
         )
         cluster.follow(self._image_changed)
         cluster.load()
@@ -161,7 +203,9 @@ class Broker:
                 image.config(ResourceType.BROKER, ""), image.config(ResourceType.BROKER, str(self.config.node_id))
             )
         services.partitions.image_changed(image, changes, services.config)
-        self._retention.check_soon(_topics_with_other_configs(image, changes))
+        if altered := _topics_with_other_configs(image, changes):
+            self._retention.check_soon(altered)
+            self._log_cleaner.check_soon()
         services.groups.image_changed(changes)
 
     def _register(self, listeners: list["BoundListener"]) -> bool:
@@ -203,9 +247,12 @@ class Broker:
             nursery.start_soon(connections.close_idle_forever)
             nursery.start_soon(services.groups.load_in_background)
             nursery.start_soon(open_logs, logs)
-            nursery.start_soon(write_checkpoints_forever, logs, config)
+            nursery.start_soon(services.flusher.run)
+            nursery.start_soon(services.sending.watch_forever)
+            nursery.start_soon(write_checkpoints_forever, services.checkpoints, config)
             nursery.start_soon(self._file_removal.run)
             nursery.start_soon(self._retention.run)
+            nursery.start_soon(self._log_cleaner.run)
             nursery.start_soon(expire_producers_forever, logs, lambda: services.config, self.clock)
             accepting: list[trio.CancelScope] = []
             for listener in listeners:
@@ -213,7 +260,7 @@ class Broker:
                 for sock in listener.sockets:
                     accepting.append(trio.CancelScope())
                     serve = partial(connections.start, nursery, connect=make)
-                    nursery.start_soon(_accept, sock, accepting[-1], serve)
+                    nursery.start_soon(_accept, sock, accepting[-1], serve, services.sending)
             task_status.started()
             await self._stop.wait()
             logger.info("stopping")
@@ -281,10 +328,12 @@ def _close_all(listeners: list[BoundListener]) -> None:
             sock.close()
 
 
-async def _accept(sock: socket.socket, accepting: trio.CancelScope, serve: Callable[[ByteStream], None]) -> None:
+async def _accept(
+    sock: socket.socket, accepting: trio.CancelScope, serve: Callable[[ByteStream], None], sending: Sending
+) -> None:
     with accepting:
         await trio.lowlevel.checkpoint_if_cancelled()  # stopped before it began: the socket is closed
-        await accept_forever(sock, serve)
+        await accept_forever(sock, serve, sending)
 
 
 def _create_internal_topic(cluster: ClusterMetadata, name: str, config: BrokerConfig) -> None:

@@ -1,6 +1,7 @@
 """The cluster's metadata as the server uses it: the controller's runtime over its log, and the image that it keeps.
 
-Whatever the controller changes reaches the partitions and the group coordinators before the client has its answer.
+Whatever the controller changes reaches the partitions and the group coordinators before the client has its answer; and
+the disk, as with KRaft: no client is told of a change that a power cut could take back (`kpy.server.dispatch` waits).
 """
 
 import random
@@ -17,12 +18,14 @@ from kpy.protocol.errors import KafkaError
 from kpy.protocol.metadata_records import ProducerIdsRecord
 from kpy.protocol.schema import Message
 from kpy.server.clock import Clock
+from kpy.server.flushing import Flusher
 from kpy.server.state_machine_runtime import KeyAndValue, StateMachineRuntime
 from kpy.server.storage_errors import StorageErrors
 from kpy.server.timers import Timers
 from kpy.state_machine import Decision, ReplyTo
 from kpy.storage.log_config import LogConfig
 from kpy.storage.log_directory import LogDirectory
+from kpy.storage.partition_log import PartitionLog
 
 INT32_MAX = 2**31 - 1
 CLUSTER_METADATA_TOPIC_ID = UUID(int=1)  # Uuid.METADATA_TOPIC_ID
@@ -34,10 +37,10 @@ Follower = Callable[[ClusterImage, Changes], None]
 class MetadataJournal:
     """The log of the controller's records: one partition, one leader epoch."""
 
-    def __init__(self, logs: LogDirectory, clock: Clock) -> None:
+    def __init__(self, log: PartitionLog, clock: Clock) -> None:
         self._clock = clock
         self._errors = StorageErrors()
-        self._log = logs.get(CLUSTER_METADATA, 0) or logs.create(CLUSTER_METADATA, 0, CLUSTER_METADATA_TOPIC_ID)
+        self._log = log
         self._log.config = LogConfig(max_message_bytes=INT32_MAX)  # a decision is one batch, however long
 
     @property
@@ -48,6 +51,10 @@ class MetadataJournal:
     def append_records(self, records: Sequence[KeyAndValue]) -> None:
         with self._errors.answered(self._log.name):
             self._log.append_records(records, leader_epoch=0, now_ms=self._clock.now_ms())
+
+    def when_durable(self, tell: Callable[[KafkaError | None], None]) -> None:
+        """At once: it is the reply to the client that waits (`ClusterMetadata.flush`), whatever handler makes it."""
+        tell(None)
 
     def read_records(self) -> Iterator[KeyAndValue]:
         for batch in self._log.batches(self._log.log_start_offset):
@@ -67,7 +74,10 @@ class ClusterMetadata:
         timers: Timers,
         new_uuid: Callable[[], UUID],
         random_source: random.Random,
+        flusher: Flusher,
     ) -> None:
+        self.log = logs.get(CLUSTER_METADATA, 0) or logs.create(CLUSTER_METADATA, 0, CLUSTER_METADATA_TOPIC_ID)
+        self._flusher = flusher
         self.controller = Controller(
             cluster_id=logs.meta["cluster.id"],
             config=config,
@@ -77,7 +87,7 @@ class ClusterMetadata:
         self._runtime = StateMachineRuntime(
             "controller",
             self.controller,
-            MetadataJournal(logs, clock),
+            MetadataJournal(self.log, clock),
             clock=clock,
             timers=timers,
             replayed=self._tell_followers,
@@ -89,6 +99,15 @@ class ClusterMetadata:
     def image(self) -> ClusterImage:
         """The cluster at this moment."""
         return self.controller.image
+
+    @property
+    def must_flush(self) -> bool:
+        """Whether there are changes that a power cut could take back."""
+        return self._flusher.is_durable and self.log.recovery_point < self.log.end_offset
+
+    async def flush(self) -> None:
+        """Wait until all changes are on the disk. Raises KAFKA_STORAGE_ERROR."""
+        await self._flusher.flush(self.log)
 
     def follow(self, follower: Follower) -> None:
         """Call `follower` after each change, in the order of registration."""

@@ -6,7 +6,9 @@ Whose directory it is, is checked before anything in it is touched: a broker tha
 from collections.abc import Callable, Mapping
 from uuid import UUID
 
+from kpy.cluster.topic_names import CLUSTER_METADATA
 from kpy.config import BrokerConfig
+from kpy.server.machine import memory_bytes
 from kpy.server.network import descriptor_limit
 from kpy.storage.checkpoints import parse_uuid, uuid_text
 from kpy.storage.disk_files import DiskFiles
@@ -14,6 +16,10 @@ from kpy.storage.files import Files
 from kpy.storage.log_directory import DirectoryLocked, LogDirectory
 from kpy.storage.memory_files import MemoryFiles
 
+OF_KAFKA = ("bootstrap.checkpoint", f"{CLUSTER_METADATA}-0/quorum-state")
+"""What `kafka-storage format` and a node of Apache Kafka leave, and kpy does not."""
+METADATA_DIRECTORY = f"{CLUSTER_METADATA}-0"
+MEMORY_SHARE = 2
 OPEN_FILES_SHARE = 4
 OPEN_FILES_MIN, OPEN_FILES_MAX = 16, 8192
 CLUSTER_ID, NODE_ID, DIRECTORY_ID = "cluster.id", "node.id", "directory.id"
@@ -28,6 +34,10 @@ def open_data_directory(config: BrokerConfig, new_uuid: Callable[[], UUID]) -> L
     directory = config.data_dir
 
     def check_owner(meta: Mapping[str, str]) -> None:
+        if any(files.exists(name) for name in OF_KAFKA):
+            raise DataDirectoryError(
+                f"{directory} belongs to a node of Apache Kafka, whose metadata kpy cannot take over"
+            )
         for name in (CLUSTER_ID, NODE_ID):
             if not meta.get(name):
                 raise DataDirectoryError(f"{directory}/meta.properties is damaged: it has no {name}")
@@ -35,7 +45,8 @@ def open_data_directory(config: BrokerConfig, new_uuid: Callable[[], UUID]) -> L
             raise DataDirectoryError(f"{directory} belongs to node.id {meta[NODE_ID]}, not {config.node_id}")
 
     try:
-        logs = LogDirectory.open(_files(config), check_owner)
+        files = _files(config)
+        logs = LogDirectory.open(files, check_owner)
         try:
             _complete_meta(logs, config, new_uuid)
         except BaseException:
@@ -50,8 +61,13 @@ def open_data_directory(config: BrokerConfig, new_uuid: Callable[[], UUID]) -> L
 
 def _files(config: BrokerConfig) -> Files:
     if config.data_dir is None:
-        return MemoryFiles()
+        return MemoryFiles(bytes_max=memory_max_bytes(config, memory_bytes()), reserved_for=METADATA_DIRECTORY)
     return DiskFiles(config.data_dir, open_files_max=open_files_max(config, descriptor_limit()))
+
+
+def memory_max_bytes(config: BrokerConfig, there_is: int) -> int:
+    """How much data may take in memory: requests, replies and whatever else runs need the rest."""
+    return config.kpy_memory_max_bytes if config.kpy_memory_max_bytes > 0 else there_is // MEMORY_SHARE
 
 
 def open_files_max(config: BrokerConfig, descriptors: int) -> int:

@@ -2,6 +2,9 @@
 
 What is not served ends the connection, as in Kafka, with one line in the log that names key, version and client. The
 exception is ApiVersions, whose unknown versions get an answer in version 0, so that a client can find out.
+
+A request that has changed the cluster's metadata, or may tell of a change that another has made, is answered when the
+change is on the disk. If it cannot be brought there the connection is closed: whether it holds will be seen.
 """
 
 import logging
@@ -12,7 +15,7 @@ from typing import cast
 import trio
 
 from kpy.protocol.api_keys import ApiKey
-from kpy.protocol.errors import DecodeError
+from kpy.protocol.errors import DecodeError, KafkaError
 from kpy.protocol.messages import response_class
 from kpy.protocol.messages.headers import RequestHeader
 from kpy.protocol.schema import Response
@@ -31,14 +34,29 @@ _FRAME_HEAD = struct.Struct(">ii")
 _FRAME_HEAD_FLEXIBLE = struct.Struct(">iix")
 
 
+CHANGING_APIS = frozenset(
+    {
+        ApiKey.ALTER_CONFIGS,
+        ApiKey.CREATE_PARTITIONS,
+        ApiKey.CREATE_TOPICS,
+        ApiKey.DELETE_TOPICS,
+        ApiKey.INCREMENTAL_ALTER_CONFIGS,
+        ApiKey.INIT_PRODUCER_ID,
+        ApiKey.UNREGISTER_BROKER,
+        ApiKey.UPDATE_FEATURES,
+    }
+)
+
+
 class Route:
     """How requests of one API and version are read, handled and answered."""
 
-    __slots__ = ("decode", "function", "header_version", "name", "response_head", "version")
+    __slots__ = ("changes_metadata", "decode", "function", "header_version", "name", "response_head", "version")
 
     def __init__(self, handler: Handler, version: int) -> None:
         request_class = handler.request_class
         self.name = request_class.api.name
+        self.changes_metadata = request_class.api in CHANGING_APIS
         self.version = version
         self.function = handler.function
         self.header_version = request_class.header_version(version)
@@ -52,6 +70,7 @@ class Dispatcher:
 
     def __init__(self, services: Services, handlers: Mapping[ApiKey, Handler]) -> None:
         self._services = services
+        self._metadata = services.cluster.log
         self._handlers = handlers
         self._routes: dict[tuple[int, int], Route] = {}
 
@@ -68,10 +87,25 @@ class Dispatcher:
             raise ProtocolViolation(f"a malformed {route.name} v{route.version} request: {error}") from error
         context = RequestContext(self._services, connection, route.version, header.client_id)
         started = trio.current_time() if logger.isEnabledFor(logging.DEBUG) else None
+        metadata = self._metadata
+        known = metadata.end_offset
         answer = route.function(request, context)
+        if metadata.end_offset != known or route.changes_metadata:
+            answer = self._when_safe(answer)
         if answer is None or isinstance(answer, Response):
             return self._reply(answer, route, header, started)
         return self._reply_later(answer, route, header, started)
+
+    def _when_safe(self, answer: Answer | Awaitable[Answer]) -> Answer | Awaitable[Answer]:
+        return self._flush_metadata(answer) if self._services.cluster.must_flush else answer
+
+    async def _flush_metadata(self, answer: Answer | Awaitable[Answer]) -> Answer:
+        made = answer if answer is None or isinstance(answer, Response) else await answer
+        try:
+            await self._services.cluster.flush()
+        except KafkaError as error:
+            raise ProtocolViolation(f"a change of the cluster cannot be brought onto the disk: {error}") from error
+        return made
 
     async def _reply_later(
         self, answer: Awaitable[Answer], route: Route, header: RequestHeader, started: float | None

@@ -7,10 +7,12 @@ it. What is not removed when the broker stops goes at the next start.
 import heapq
 import logging
 from collections.abc import Sequence
+from functools import partial
 from itertools import count
 
 import trio
 
+from kpy.server.workers import RunInWorker
 from kpy.storage.files import Files
 from kpy.storage.log_context import remove_file_or_directory
 
@@ -20,8 +22,9 @@ logger = logging.getLogger(__name__)
 class FileRemoval:
     """What has to be removed, and when."""
 
-    def __init__(self, files: Files) -> None:
+    def __init__(self, files: Files, run_in_worker: RunInWorker) -> None:
         self._files = files
+        self._run_in_worker = run_in_worker
         self._due: list[tuple[float, int, Sequence[str]]] = []
         self._order = count()
         self._earlier = trio.Event()
@@ -36,7 +39,7 @@ class FileRemoval:
         while True:
             while self._due and self._due[0][0] <= trio.current_time():
                 _, _, paths = heapq.heappop(self._due)
-                await trio.to_thread.run_sync(self._remove, paths, abandon_on_cancel=True)
+                await self._run_in_worker(partial(self._remove, paths))
             self._earlier = trio.Event()
             with trio.move_on_at(self._due[0][0] if self._due else float("inf")):
                 await self._earlier.wait()

@@ -6,12 +6,14 @@ then lets others run, so that no request waits for all of them.
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
 import trio
 
 from kpy.config import BrokerConfig
 from kpy.server.clock import Clock
-from kpy.storage.log_directory import LogDirectory
+from kpy.server.workers import RunInWorker
+from kpy.storage.log_directory import CheckpointOffsets, LogDirectory
 
 logger = logging.getLogger(__name__)
 
@@ -26,12 +28,37 @@ async def open_logs(logs: LogDirectory) -> None:
         await trio.lowlevel.checkpoint()
 
 
-async def write_checkpoints_forever(logs: LogDirectory, config: BrokerConfig) -> None:
+class Checkpoints:
+    """Writes checkpoints one after the other: what was true later is written later."""
+
+    def __init__(self, logs: LogDirectory, run_in_worker: RunInWorker) -> None:
+        self._logs = logs
+        self._run_in_worker = run_in_worker
+        self._turn = trio.Lock()
+
+    async def write(self) -> None:
+        """All of them. Raises OSError."""
+        await self._write(self._logs.checkpoint_offsets)
+
+    async def write_log_starts(self) -> None:
+        """Have on the disk where logs start now. Raises OSError."""
+        await self._write(self._logs.log_start_offsets)
+
+    async def write_cleaner_offsets(self) -> None:
+        """Have on the disk up to where logs have been compacted. Raises OSError."""
+        await self._write(self._logs.cleaner_offsets)
+
+    async def _write(self, offsets: Callable[[], CheckpointOffsets]) -> None:
+        async with self._turn:
+            await self._run_in_worker(partial(self._logs.write, offsets()))
+
+
+async def write_checkpoints_forever(checkpoints: Checkpoints, config: BrokerConfig) -> None:
     """Every `log.flush.offset.checkpoint.interval.ms`. A disk that refuses is tried again the next time."""
     while True:
         await trio.sleep(config.log_flush_offset_checkpoint_interval_ms / 1000)
         try:
-            logs.checkpoint(sync=False)  # nobody shall wait for the disk
+            await checkpoints.write()
         except OSError as error:
             logger.error("cannot write the checkpoints: %s", error)
 

@@ -2,7 +2,8 @@
 
 Reading and writing try the non-blocking call first and wait for readiness only when the kernel says that it would
 block: a request that is already there costs no trip through the scheduler. File ranges leave with `os.sendfile`; on
-platforms without it, and for ranges in memory, the same parts go out by copy.
+platforms without it, and for ranges in memory, the same parts go out by copy. Either way, what is not in memory is read
+by a worker before (`kpy.server.sending`).
 """
 
 import errno
@@ -13,12 +14,14 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import trio
 
 from kpy.protocol.crc import Buffer
 from kpy.server.log_limit import OncePerSecond
+from kpy.server.sending import PIECE_BYTES_MAX, RESIDENT_SECONDS, Sending, must_read_ahead
 from kpy.storage.files import FileRange
 
 logger = logging.getLogger(__name__)
@@ -26,10 +29,11 @@ logger = logging.getLogger(__name__)
 Part = Buffer | FileRange
 
 ACCEPT_RETRY_SECONDS = 0.1
+ACCEPTED_BETWEEN_CHECKPOINTS = 64
+"""Between two of them every other connection that is ready is served."""
 FREE_PORT_ATTEMPTS = 16
 ACCEPT_ERRORS_OF_THE_MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 ACCEPT_ERRORS_OF_THE_PEER = {errno.ECONNABORTED, errno.EPERM, errno.EPROTO}
-SENDFILE_BYTES_MAX = 1 << 20
 COPY_BYTES_MAX = 1 << 18
 SMALL_RANGE_BYTES = 1 << 14
 """Up to here a file range is read and sent together with what surrounds it: one call, and one wake-up of the peer."""
@@ -64,11 +68,13 @@ class ByteStream(Protocol):
 class SocketStream:
     """A connected, non-blocking TCP socket."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, sending: Sending | None = None) -> None:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sock = sock
         self.peer = str(sock.getpeername()[0])
+        self._sending = sending or Sending()
+        self._aborted_because = ""
 
     async def receive_into(self, buffer: memoryview) -> int:
         while True:
@@ -98,18 +104,34 @@ class SocketStream:
                 if not isinstance(part, FileRange):
                     buffers.append(part)
                 elif part.size_bytes <= SMALL_RANGE_BYTES:
-                    buffers.append(part.read())
+                    buffers.append(await self._read(part))
                 else:
                     if buffers:
-                        await self._send_all(b"".join(buffers), _MORE_FOLLOWS)
+                        await self._send_all(b"".join(buffers), parts, _MORE_FOLLOWS)
                         buffers = []
-                    await self._send_range(part)
+                    await self._send_range(part, parts)
             if buffers:
-                await self._send_all(b"".join(buffers))
+                await self._send_all(b"".join(buffers), parts)
         except (OSError, trio.ClosedResourceError) as error:
-            raise StreamClosed(str(error)) from error
+            raise StreamClosed(self._aborted_because or str(error)) from error
+        finally:
+            self._sending.let_go(self)
 
-    async def _send_all(self, data: Buffer, flags: int = 0) -> None:
+    async def _wait_writable(self, parts: Sequence[Part]) -> None:
+        """Wait for the peer to take more, with the files of what is being sent held."""
+        self._sending.hold(self, [part.content for part in parts if isinstance(part, FileRange)])
+        await trio.lowlevel.wait_writable(self._sock)
+
+    async def _read(self, file_range: FileRange) -> Buffer:
+        content, position, size_bytes = file_range.content, file_range.position, file_range.size_bytes
+        data = None if file_range.is_recent else content.read_if_resident(position, size_bytes)
+        if data is not None:
+            return data
+        if not file_range.is_recent:
+            await self._sending.make_ready(content, position, size_bytes)
+        return content.read_at(position, size_bytes)
+
+    async def _send_all(self, data: Buffer, parts: Sequence[Part], flags: int = 0) -> None:
         try:
             sent = self._sock.send(data, flags)
         except BlockingIOError:
@@ -118,31 +140,52 @@ class SocketStream:
             return
         rest = memoryview(data)[sent:]
         while rest:
-            await trio.lowlevel.wait_writable(self._sock)
+            await self._wait_writable(parts)
             try:
                 rest = rest[self._sock.send(rest, flags) :]
             except BlockingIOError:
                 continue
 
-    async def _send_range(self, file_range: FileRange) -> None:
-        fileno = file_range.fileno()
-        if fileno is None or not hasattr(os, "sendfile"):
-            for chunk in file_range.chunks(COPY_BYTES_MAX):
-                await self._send_all(chunk)
-            return
-        position, left = file_range.position, file_range.size_bytes
-        while left:
+    async def _send_range(self, file_range: FileRange, parts: Sequence[Part]) -> None:
+        content = file_range.content
+        fileno = content.fileno() if hasattr(os, "sendfile") else None
+        position, end = file_range.position, file_range.position + file_range.size_bytes
+        ready_until = position
+        was_cold = position <= content.brought_until < position + PIECE_BYTES_MAX  # the next of a cold catch-up
+        is_recent = file_range.is_recent
+        while position < end:
+            if position >= ready_until:
+                ready_until = min(position + PIECE_BYTES_MAX, end)
+                size = ready_until - position
+                is_resident = partial(content.is_resident, position, size)
+                was_cold = must_read_ahead(was_cold=was_cold, is_recent=is_recent, is_resident=is_resident)
+                if was_cold:
+                    await self._sending.make_ready(content, position, size)
+            if fileno is None:
+                size = min(COPY_BYTES_MAX, ready_until - position)
+                await self._send_all(content.read_at(position, size), parts)
+                position += size
+                continue
+            if content.is_cut(position, ready_until - position):
+                raise StreamClosed("the file was cut before the end of the range that was promised")
             try:
-                sent = os.sendfile(self._sock.fileno(), fileno, position, min(left, SENDFILE_BYTES_MAX))
+                sent = os.sendfile(self._sock.fileno(), fileno, position, ready_until - position)
             except BlockingIOError:
-                await trio.lowlevel.wait_writable(self._sock)
+                waited_since = trio.current_time()
+                await self._wait_writable(parts)
+                if trio.current_time() - waited_since > RESIDENT_SECONDS:
+                    ready_until = position
+                    is_recent = False
                 continue
             if sent == 0:
-                raise StreamClosed(f"the file ended {left} bytes before the range that was promised")
+                raise StreamClosed(f"the file ended {end - position} bytes before the range that was promised")
             position += sent
-            left -= sent
-            if left:
+            if position < end:
                 await trio.lowlevel.checkpoint()
+
+    def abort(self, reason: str) -> None:
+        self._aborted_because = reason
+        self.close()
 
     def close(self) -> None:
         if self._sock.fileno() >= 0:
@@ -204,13 +247,16 @@ def _listen(family: int, address: str, port: int, backlog: int) -> socket.socket
     return sock
 
 
-async def accept_forever(listener: socket.socket, serve: Callable[[SocketStream], None]) -> None:
+async def accept_forever(
+    listener: socket.socket, serve: Callable[[SocketStream], None], sending: Sending | None = None
+) -> None:
     """Hand each new connection to `serve`.
 
     Running out of descriptors or memory is logged and tried again; a peer that left before it was served is passed
     over; any other failure is loud.
     """
     logs = OncePerSecond()
+    accepted = 0
     while True:
         try:
             sock, _ = listener.accept()
@@ -225,12 +271,14 @@ async def accept_forever(listener: socket.socket, serve: Callable[[SocketStream]
                 raise
         else:
             try:
-                stream = SocketStream(sock)
+                stream = SocketStream(sock, sending)
             except OSError:  # it is connected no more
                 sock.close()
             else:
                 serve(stream)
-            await trio.lowlevel.checkpoint()
+            accepted += 1
+            if accepted % ACCEPTED_BETWEEN_CHECKPOINTS == 0:
+                await trio.lowlevel.checkpoint()
 
 
 def descriptor_limit() -> int:

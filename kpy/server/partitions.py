@@ -4,6 +4,7 @@ A log is opened when its partition is first asked for, so that a topic of many p
 With one broker the in-sync replicas are the leader alone, and the high watermark follows each append at once.
 """
 
+import errno
 import logging
 from collections.abc import Iterator, Sequence
 from uuid import UUID
@@ -14,9 +15,14 @@ from kpy.config import BrokerConfig
 from kpy.protocol.crc import Buffer
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.server.clock import Clock
+from kpy.server.cold_reads import cold, suspect, unverified
+from kpy.server.cold_reads import readable_bytes as readable_bytes_of
+from kpy.server.flushing import Flusher, WhenFlushed
 from kpy.server.log_configs import log_config
+from kpy.server.maintenance import Checkpoints
 from kpy.server.storage_errors import StorageErrors
 from kpy.server.waiters import Waiters
+from kpy.storage.files import FileRange, NotResident
 from kpy.storage.log_directory import LogDirectory
 from kpy.storage.partition_log import AppendResult, LogConfig, LogRead, PartitionLog, TimestampOffset
 
@@ -31,11 +37,14 @@ class Partition:
     Invariant: log.log_start_offset <= high_watermark <= log.end_offset.
     """
 
-    __slots__ = ("_clock", "_errors", "_log", "high_watermark", "leader_epoch", "waiters")
+    __slots__ = ("_clock", "_errors", "_flusher", "_log", "high_watermark", "leader_epoch", "waiters")
 
-    def __init__(self, log: PartitionLog, leader_epoch: int, clock: Clock, errors: StorageErrors) -> None:
+    def __init__(
+        self, log: PartitionLog, leader_epoch: int, clock: Clock, errors: StorageErrors, flusher: Flusher
+    ) -> None:
         self._clock = clock
         self._errors = errors
+        self._flusher = flusher
         self._log = log
         self.leader_epoch = leader_epoch
         self.high_watermark = log.end_offset
@@ -55,15 +64,33 @@ class Partition:
         raise KafkaError(ErrorCode.UNKNOWN_LEADER_EPOCH, f"{known_epoch} is newer than {self.leader_epoch}")
 
     def append(self, records: Buffer) -> AppendResult:
-        """Append one batch of a producer; it is committed when this returns. Raises KafkaError."""
+        """Append one batch of a producer; it is committed when this returns. Raises KafkaError.
+
+        It is read from now on, as in Kafka, though `must_flush` may ask its producer to wait for `flush`.
+        """
         try:
             result = self._log.append(records, leader_epoch=self.leader_epoch, now_ms=self._clock.now_ms())
         except OSError as error:
-            self._catch_up()
             raise self._errors.answer(self._log.name, error) from error
         if not result.duplicate:
             self._advance(len(records))
         return result
+
+    @property
+    def must_flush(self) -> bool:
+        """Whether who has appended has to wait for `flush` (flush.messages)."""
+        return self._log.flush_is_due and self._flusher.is_durable
+
+    async def flush(self) -> None:
+        """Wait until all that was appended is on the disk. Raises KAFKA_STORAGE_ERROR."""
+        await self._flusher.flush(self._log)
+
+    def when_durable(self, tell: WhenFlushed) -> None:
+        """Call `tell` once what was appended is flushed, at once if flush.messages asks for nothing."""
+        if self.must_flush:
+            self._flusher.flush_soon(self._log, tell)
+        else:
+            tell(None)
 
     @property
     def max_batch_bytes(self) -> int:
@@ -84,13 +111,49 @@ class Partition:
                 for record in batch:
                     yield record.key, record.value
 
-    def read(self, offset: int, max_bytes: int, *, committed_only: bool, at_least_one: bool) -> LogRead:
-        """Batches from the one that holds `offset`, up to what a consumer may see. Raises OFFSET_OUT_OF_RANGE."""
-        limit = self.last_stable_offset if committed_only else self.high_watermark
+    def read(
+        self,
+        offset: int,
+        max_bytes: int,
+        *,
+        committed_only: bool,
+        at_least_one: bool,
+        readable_bytes: int | None = None,
+        may_wait: bool = False,
+    ) -> LogRead:
+        """Batches from the one that holds `offset`, up to what a consumer may see.
+
+        Raises OFFSET_OUT_OF_RANGE, and CORRUPT_MESSAGE for an offset whose record is damaged. Raises NotReady where the
+        disk has to be waited for first, unless it `may_wait`. `readable_bytes` is what is known then of how much the
+        disk gives.
+        """
+        up_to = self.last_stable_offset if committed_only else self.high_watermark
+        if readable_bytes is not None:
+            max_bytes = min(max_bytes, readable_bytes)
         try:
-            return self._log.read(offset, max_bytes, up_to=limit, at_least_one=at_least_one)
+            while True:
+                read = self._log.read(offset, max_bytes, up_to=up_to, at_least_one=at_least_one, may_wait=may_wait)
+                if not read.unchecked:
+                    break
+                if not may_wait:
+                    raise unverified(self._log, read)
+                self._log.learn(read, self._log.find_damage(read))
+            for part in read.parts:
+                if part.content.has_failed:
+                    readable = readable_bytes_of(part) if may_wait else readable_bytes
+                    self._check_readable(part, readable)
+        except NotResident as reason:
+            raise cold(reason) from None
         except OSError as error:
             raise self._errors.answer(self._log.name, error) from error
+        return read
+
+    @staticmethod
+    def _check_readable(part: FileRange, readable_bytes: int | None) -> None:
+        if readable_bytes is None:
+            raise suspect(part)
+        if part.size_bytes > readable_bytes:
+            raise OSError(errno.EIO, f"only {readable_bytes} bytes can be read of a batch of {part.size_bytes}")
 
     def offset_for_timestamp(self, timestamp: int) -> TimestampOffset | None:
         """The first record whose timestamp is at least that."""
@@ -138,20 +201,17 @@ class Partition:
     def _advance(self, size_bytes: int) -> None:
         self.high_watermark = self._log.end_offset
         self.waiters.more_bytes(size_bytes)
-
-    def _catch_up(self) -> None:
-        """After a batch that could only not be flushed: it is in the log, and is read as any other."""
-        if self.high_watermark < self._log.end_offset:
-            self.high_watermark = self._log.end_offset
-            self.waiters.wake()
+        self._flusher.appended(self._log)
 
 
 class Partitions:
     """Finds the partition that a request names, and follows the cluster image."""
 
-    def __init__(self, logs: LogDirectory, clock: Clock) -> None:
+    def __init__(self, logs: LogDirectory, clock: Clock, flusher: Flusher, checkpoints: Checkpoints) -> None:
         self.logs = logs
         self._clock = clock
+        self._flusher = flusher
+        self._checkpoints = checkpoints
         self._image: ClusterImage | None = None
         self._config: BrokerConfig | None = None
         self._errors = StorageErrors()
@@ -211,20 +271,33 @@ class Partitions:
                 log.config = self._log_config(name)
                 yield log
 
-    def delete_old_segments(self, log: PartitionLog, *, now_ms: int) -> int:
-        """Have some go that retention does not keep; how many. Raises OSError."""
+    def last_stable_offset(self, log: PartitionLog) -> int:
+        """Below it everything in the log is decided."""
+        partition = self._open.get((log.topic, log.partition))
+        return log.last_stable_offset if partition is None else partition.last_stable_offset
+
+    def give_up_old_segments(self, log: PartitionLog, *, now_ms: int) -> None:
+        """Let the log start behind what retention does not keep. Raises OSError."""
         partition = self._open.get((log.topic, log.partition))
         high_watermark = log.end_offset if partition is None else partition.high_watermark
-        try:
-            return log.delete_old_segments(high_watermark=high_watermark, now_ms=now_ms)
-        finally:
-            if partition is not None:
-                partition.waiters.wake()
+        start = log.log_start_offset
+        log.give_up_old_segments(high_watermark=high_watermark, now_ms=now_ms)
+        if partition is not None and log.log_start_offset > start:
+            partition.waiters.wake()
 
-    def checkpoint_log_starts(self) -> None:
+    def remove_deleted(self, topic: str, index: int) -> None:
+        """Remove segments that a log does not start with any more; what is left of them, or refused, goes later."""
+        partition = self._open.get((topic, index))
+        if partition is not None:
+            try:
+                partition.log.remove_deleted()
+            except OSError as error:
+                logger.error("%s-%d: cannot remove deleted segments: %s", topic, index, error)
+
+    async def checkpoint_log_starts(self) -> None:
         """Have on the disk where logs start. Raises KAFKA_STORAGE_ERROR."""
         with self._errors.answered("where logs start"):
-            self.logs.checkpoint_log_starts()
+            await self._checkpoints.write_log_starts()
 
     def wake_all(self) -> None:
         """Wake every parked request: the broker stops."""
@@ -241,7 +314,7 @@ class Partitions:
             with self._errors.answered(f"{name}-{index}"):
                 log = self.logs.create(name, index, topic.topic_id, config)
         log.config = config
-        partition = Partition(log, topic.partitions[index].leader_epoch, self._clock, self._errors)
+        partition = Partition(log, topic.partitions[index].leader_epoch, self._clock, self._errors, self._flusher)
         self._open[name, index] = partition
         return partition
 

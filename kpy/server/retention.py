@@ -1,6 +1,7 @@
 """Old segments are deleted: all logs every `log.retention.check.interval.ms`, those of a topic when it is altered.
 
-A few segments at a time, and then others run, so that no request waits for all of them.
+First the starts of logs move, then they are written down, then the files go. A few segments at a time, and then others
+run, so that no request waits for all of them.
 """
 
 import logging
@@ -9,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable
 import trio
 
 from kpy.config import BrokerConfig
+from kpy.protocol.errors import KafkaError
 from kpy.server.clock import Clock
 from kpy.server.partitions import Partitions
 from kpy.storage.partition_log import PartitionLog
@@ -28,9 +30,8 @@ class Retention:
 
     def check_soon(self, topics: Collection[str]) -> None:
         """Look at the logs of these topics now: how long they keep what they have may be another."""
-        if topics:
-            self._altered.update(topics)
-            self._woken.set()
+        self._altered.update(topics)
+        self._woken.set()
 
     async def run(self) -> None:
         """Check for ever, at first after `log.initial.task.delay.ms`."""
@@ -48,15 +49,29 @@ class Retention:
                 await self._check(log for log in self._partitions.tended_logs() if log.topic in altered)
 
     async def _check(self, logs: Iterable[PartitionLog]) -> None:
+        doomed = []
         for log in logs:
-            deleted = True
-            while deleted:
-                deleted = self._delete_some(log)
+            try:
+                self._partitions.give_up_old_segments(log, now_ms=self._clock.now_ms())
+            except OSError as error:
+                logger.error("%s: cannot tell what is old: %s", log.name, error)
+            if log.has_deleted:
+                doomed.append(log)
+            await trio.lowlevel.checkpoint()
+        if not doomed:
+            return
+        try:
+            await self._partitions.checkpoint_log_starts()
+        except KafkaError as error:
+            logger.error("no old segment is deleted: %s", error)
+            return
+        for log in doomed:
+            while self._remove_some(log):
                 await trio.lowlevel.checkpoint()
 
-    def _delete_some(self, log: PartitionLog) -> bool:
+    def _remove_some(self, log: PartitionLog) -> bool:
         try:
-            return self._partitions.delete_old_segments(log, now_ms=self._clock.now_ms()) > 0
+            return log.remove_deleted() > 0
         except OSError as error:
             logger.error("%s: cannot delete old segments: %s", log.name, error)
             return False

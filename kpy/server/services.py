@@ -6,8 +6,12 @@ from kpy.config import BrokerConfig
 from kpy.server.clock import Clock
 from kpy.server.cluster_metadata import ClusterMetadata
 from kpy.server.fetch_sessions import FetchSessions
+from kpy.server.flushing import Flusher
 from kpy.server.groups import Groups
+from kpy.server.maintenance import Checkpoints
 from kpy.server.partitions import Partitions
+from kpy.server.sending import Sending
+from kpy.server.workers import RunInWorker
 
 
 @dataclass(slots=True, kw_only=True)
@@ -20,4 +24,8 @@ class Services:
     partitions: Partitions
     groups: Groups
     fetch_sessions: FetchSessions
+    flusher: Flusher
+    checkpoints: Checkpoints
+    read_in_worker: RunInWorker
+    sending: Sending
     stopping: bool = False

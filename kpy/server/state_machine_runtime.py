@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Generic, Protocol, TypeVar, cast
 
 import trio
@@ -10,7 +11,7 @@ from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.protocol.schema import Message
 from kpy.server.clock import Clock
 from kpy.server.timers import Timers
-from kpy.state_machine import Decision, ReplyTo, StateMachine
+from kpy.state_machine import Decision, Reply, ReplyTo, StateMachine
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,9 @@ class Journal(Protocol):
 
     def append_records(self, records: Sequence[KeyAndValue]) -> None:
         """Append all as one batch, or raise KafkaError and append none."""
+
+    def when_durable(self, tell: Callable[[KafkaError | None], None]) -> None:
+        """Call `tell` when what was appended is as safe as its topic asks, or with why it is not."""
 
     def read_records(self) -> Iterable[KeyAndValue]:
         """Every record, from the start of the log."""
@@ -157,9 +161,20 @@ class StateMachineRuntime(Generic[M]):
                 self._replayed()
         for timer in decision.timers:
             self._set_timer(timer.key, timer.delay_ms)
-        for reply in decision.replies:
-            reply.to.resolve(reply.message)
+        if decision.records and decision.replies:
+            self._journal.when_durable(partial(self._deliver, decision.replies))
+        else:
+            self._deliver(decision.replies, None)
         return True
+
+    def _deliver(self, replies: Sequence[Reply], failure: KafkaError | None) -> None:
+        if self._unloaded:
+            return  # all of them were answered then
+        for reply in replies:
+            if failure is None:
+                reply.to.resolve(reply.message)
+            else:
+                reply.to.fail(failure)
 
     def _append(self, decision: Decision) -> None:
         encoded = [self.machine.encode(record) for record in decision.records]

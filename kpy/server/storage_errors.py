@@ -22,7 +22,7 @@ class StorageErrors:
     def answer(self, what: str, error: OSError) -> KafkaError:
         """The answer to whoever asked for `what`, a partition."""
         if self._logs():
-            logger.error("%s: the disk fails: %s", what, error)
+            logger.error("%s: cannot be read or written: %s", what, error)
         return KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, str(error))
 
     @contextmanager

@@ -4,26 +4,40 @@ A walk ends at the end of the file, and before the first thing that is no batch 
 windows: small ones for headers, large ones where the bytes are wanted too.
 """
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Final, Protocol
 
 from kpy.protocol.crc import Buffer, crc32c
 from kpy.protocol.records import CRC_START, HEADER, HEADER_BYTES, LENGTH_END, MAGIC, BatchHeader
-from kpy.storage.files import File
 
 _HEADERS_WINDOW_BYTES: Final = 8 * 1024
 _BATCHES_WINDOW_BYTES: Final = 1024 * 1024
 
 
-def scan_headers(file: File, position: int = 0, end: int | None = None) -> Iterator[tuple[int, BatchHeader]]:
-    """Position and header of the batches from that position on, which must be the start of one."""
+class Readable(Protocol):
+    """A file, or a part of one."""
+
+    @property
+    def size(self) -> int: ...
+
+    def read_at(self, position: int, size: int) -> Buffer: ...
+
+
+def scan_headers(
+    file: Readable, position: int = 0, end: int | None = None, read_at: Callable[[int, int], Buffer] | None = None
+) -> Iterator[tuple[int, BatchHeader]]:
+    """Position and header of the batches from that position on, which must be the start of one.
+
+    `read_at` reads the file in the place of its own.
+    """
     end = file.size if end is None else end
+    read_at = read_at or file.read_at
     window: Buffer = b""
     window_start = position
     while position + HEADER_BYTES <= end:
         at = position - window_start
         if at + HEADER_BYTES > len(window):
-            window = file.read_at(position, _HEADERS_WINDOW_BYTES)
+            window = read_at(position, _HEADERS_WINDOW_BYTES)
             window_start = position
             at = 0
         header = BatchHeader._make(HEADER.unpack_from(window, at))
@@ -34,13 +48,16 @@ def scan_headers(file: File, position: int = 0, end: int | None = None) -> Itera
         position += size
 
 
-def scan_batches(file: File, position: int = 0) -> Iterator[tuple[int, BatchHeader, Buffer]]:
-    """As `scan_headers`, with the bytes; it ends before a batch that the file does not hold whole."""
+def scan_batches(
+    file: Readable, position: int = 0, end: int | None = None
+) -> Iterator[tuple[int, BatchHeader, Buffer]]:
+    """As `scan_headers`, with the bytes; it ends before a batch that is not whole before `end`."""
+    end = file.size if end is None else end
     window: memoryview = memoryview(b"")
     window_start = position
-    for start, header in scan_headers(file, position):
+    for start, header in scan_headers(file, position, end):
         size = header.size_bytes
-        if start + size > file.size:
+        if start + size > end:
             return
         if start + size > window_start + len(window):
             window = memoryview(file.read_at(start, max(size, _BATCHES_WINDOW_BYTES)))

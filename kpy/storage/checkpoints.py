@@ -12,6 +12,7 @@ from uuid import UUID
 RECOVERY_POINT: Final = "recovery-point-offset-checkpoint"
 LOG_START_OFFSET: Final = "log-start-offset-checkpoint"
 REPLICATION_OFFSET: Final = "replication-offset-checkpoint"
+CLEANER_OFFSET: Final = "cleaner-offset-checkpoint"
 
 _VERSION: Final = "0"
 
@@ -30,16 +31,15 @@ def encode(rows: Iterable[str]) -> bytes:
 
 
 def decode(data: bytes, *, columns: int) -> list[list[str]]:
-    """The columns of each entry; an empty file has none. CheckpointCorrupt for anything else that is not whole."""
-    if not data:
-        return []
+    """The columns of each entry. CheckpointCorrupt for what is not whole, as a file that a power cut left empty."""
     try:
-        version, count, *lines = data.decode().splitlines()
+        *whole, rest = data.decode().split("\n")
+        version, count, *lines = whole
         size = int(count)
     except ValueError as error:
         raise CheckpointCorrupt(f"the head is not a version and a count: {error}") from None
     rows = [line.split() for line in lines]
-    if version != _VERSION or len(rows) != size or any(len(row) != columns for row in rows):
+    if rest or version != _VERSION or len(rows) != size or any(len(row) != columns for row in rows):
         raise CheckpointCorrupt(f"version {version}, {size} entries announced, {len(rows)} found")
     return rows
 

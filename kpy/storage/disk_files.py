@@ -5,14 +5,29 @@ import os
 import shutil
 from functools import partial
 from pathlib import Path
-from typing import Final
+from sys import maxsize
+from typing import Final, NamedTuple
 
 from kpy.protocol.crc import Buffer
 from kpy.storage.descriptors import Descriptor, Descriptors
-from kpy.storage.files import AlreadyLocked, FileRange, Lock, NotResident
+from kpy.storage.files import AlreadyLocked, Content, File, FileRange, Lock, NotResident
 
 OPEN_FILES_MAX: Final = 1024
 """How many files stay open where nobody says otherwise."""
+RECENT_BYTES_MAX: Final = 8 * 1024 * 1024
+"""So much of what all files together were given last is taken to be in memory without asking: what consumers at the
+tail read. The kernel may forget more than that at once if somebody else reads much and memory is short.
+"""
+
+
+class _Mark(NamedTuple):
+    """A file's end, and how much all files had been given when it was there."""
+
+    position: int
+    written_bytes: int
+
+
+_NEVER_WRITTEN: Final = _Mark(maxsize, -maxsize)
 
 
 class DiskFile:
@@ -21,11 +36,21 @@ class DiskFile:
     It is opened when it is used, and `Descriptors` may close it again.
     """
 
-    __slots__ = ("__weakref__", "_descriptors", "descriptor", "path", "recently_used", "size")
+    __slots__ = (
+        "__weakref__",
+        "_descriptors",
+        "_newer",
+        "_older",
+        "descriptor",
+        "path",
+        "recently_used",
+        "size",
+    )
 
     def __init__(self, path: str, descriptors: Descriptors) -> None:
         self.path = path
         self.size = 0
+        self._older = self._newer = _NEVER_WRITTEN
         self.descriptor: Descriptor | None = None
         self.recently_used = False
         self._descriptors = descriptors
@@ -34,15 +59,26 @@ class DiskFile:
         except FileNotFoundError:
             descriptors.create(self)
 
-    def pin(self) -> Descriptor:
+    def _opened(self) -> Descriptor:
         self.recently_used = True
         return self.descriptor or self._descriptors.open(self)
 
+    def pin(self) -> Content:
+        return self._opened()
+
     def range(self, position: int, size_bytes: int) -> FileRange:
-        return FileRange(self.pin(), position, size_bytes)
+        return FileRange(self.pin(), position, size_bytes, self._is_recent(position))
+
+    def _is_recent(self, position: int) -> bool:
+        """Whether what is behind that position is among the last that any file was given."""
+        written = self._descriptors.written_bytes - RECENT_BYTES_MAX
+        for mark in (self._newer, self._older):
+            if position >= mark.position:
+                return mark.written_bytes >= written
+        return False
 
     def append(self, data: Buffer) -> None:
-        descriptor = self.pin()
+        descriptor = self._opened()
         number = descriptor.fileno()
         size = len(data)
         position = self.size
@@ -50,22 +86,32 @@ class DiskFile:
         while written < size:
             written += os.pwrite(number, memoryview(data)[written:], position + written)
         self.size = position + size
+        descriptors = self._descriptors
+        written_bytes = descriptors.written_bytes
+        if written_bytes - self._newer.written_bytes > RECENT_BYTES_MAX // 2:
+            self._older = self._newer
+            self._newer = _Mark(position, written_bytes)
+        descriptors.written_bytes = written_bytes + size
 
     def read_at(self, position: int, size: int) -> bytes:
-        return self.pin().read_at(position, min(size, self.size - position)) if position < self.size else b""
+        return self._opened().read_at(position, min(size, self.size - position)) if position < self.size else b""
 
     def read_resident(self, position: int, size: int) -> Buffer:
         if position >= self.size:
             return b""
-        descriptor = self.pin()
+        descriptor = self._opened()
         size = min(size, self.size - position)
-        data = descriptor.read_resident(position, size)
-        if data is None:
-            raise NotResident(partial(descriptor.bring, position, size))
-        return data
+        if self._is_recent(position):
+            return descriptor.read_at(position, size)
+        data = descriptor.read_if_resident(position, size)
+        if data is not None:
+            return data
+        if descriptor.is_resident(position, 1) is None:  # waiting for so little is better than a thread for each time
+            return descriptor.read_at(position, size)
+        raise NotResident(partial(descriptor.bring, position, size))
 
     def truncate(self, size: int) -> None:
-        descriptor = self.pin()
+        descriptor = self._opened()
         os.ftruncate(descriptor.fileno(), size)
         if size < self.size:
             descriptor.cut_at = size
@@ -166,6 +212,14 @@ class DiskFiles:
 
     def rename(self, path: str, target: str) -> None:
         (self._root / path).replace(self._root / target)
+
+    def move(self, file: File, path: str, target: str) -> None:
+        self.rename(path, target)
+        assert isinstance(file, DiskFile)
+        file.path = str(self._root / target)
+
+    def set_modified_ms(self, path: str, modified_ms: int) -> None:
+        os.utime(self._root / path, ns=(modified_ms * 1_000_000, modified_ms * 1_000_000))
 
     def remove(self, path: str) -> None:
         (self._root / path).unlink(missing_ok=True)

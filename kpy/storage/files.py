@@ -9,7 +9,7 @@ Reading may have to wait for the disk. Who must not wait asks whether bytes are 
 another thread `bring` them there.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,7 +25,13 @@ class NotResident(Exception):
 
 
 class Content(Protocol):
-    """The bytes of a file for as long as somebody holds this; may be used from any thread."""
+    """The bytes of a file for as long as somebody holds this; may be used from any thread.
+
+    `has_failed`: somebody could not read them all. `brought_until`: up to where `bring` was called last.
+    """
+
+    has_failed: bool
+    brought_until: int
 
     def fileno(self) -> int | None:
         """The descriptor for sendfile, None if there is none."""
@@ -33,13 +39,19 @@ class Content(Protocol):
     def read_at(self, position: int, size: int) -> Buffer:
         """Bytes that the file has had; OSError if it was cut there."""
 
+    def read_if_resident(self, position: int, size: int) -> Buffer | None:
+        """As `read_at` if it does not have to wait, None if it has to or that cannot be known."""
+
+    def is_cut(self, position: int, size: int) -> bool:
+        """Whether the file was cut before the end of those bytes."""
+
     def is_resident(self, position: int, size: int) -> bool | None:
         """Whether those bytes can be read without waiting for a disk; None if that cannot be known."""
 
     def bring(self, position: int, size: int) -> None:
         """Make those bytes resident."""
 
-    def write_at(self, position: int, data: bytes) -> None:
+    def write_at(self, position: int, data: Buffer) -> None:
         """Write over bytes that the file has."""
 
     def sync(self) -> None:
@@ -127,6 +139,12 @@ class Files(Protocol):
     def rename(self, path: str, target: str) -> None:
         """Rename a file or directory, replacing a file of that name."""
 
+    def move(self, file: File, path: str, target: str) -> None:
+        """Rename an open file, which goes on to be what it was."""
+
+    def set_modified_ms(self, path: str, modified_ms: int) -> None:
+        """Let `modified_ms` say that time, if these files know such times."""
+
     def remove(self, path: str) -> None:
         """Remove a file; it is no error if it is not there."""
 
@@ -150,15 +168,11 @@ class FileRange:
     content: Content
     position: int
     size_bytes: int
+    is_recent: bool = False
+    """Whether the bytes were appended so lately that they are taken to be resident without asking."""
 
     def fileno(self) -> int | None:
         return self.content.fileno()
 
     def read(self) -> Buffer:
         return self.content.read_at(self.position, self.size_bytes)
-
-    def chunks(self, size_bytes_max: int) -> Iterator[Buffer]:
-        """The same bytes in pieces, for a copy that should not hold all of them at once."""
-        end = self.position + self.size_bytes
-        for position in range(self.position, end, size_bytes_max):
-            yield self.content.read_at(position, min(size_bytes_max, end - position))

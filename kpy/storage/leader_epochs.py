@@ -29,14 +29,17 @@ class LeaderEpochs:
 
     def load(self) -> None:
         """Read the file. What does not ascend, or cannot be read, is forgotten: recovery finds it again in the log."""
-        self.epochs.clear()
-        self.start_offsets.clear()
+        self.clear()
         try:
             for epoch, offset in checkpoints.decode(self._files.read(self._path) or b"", columns=2):
                 self._add(int(epoch), int(offset))
         except (checkpoints.CheckpointCorrupt, ValueError):
-            self.epochs.clear()
-            self.start_offsets.clear()
+            self.clear()
+
+    def clear(self) -> None:
+        """Know none."""
+        self.epochs.clear()
+        self.start_offsets.clear()
 
     @property
     def latest(self) -> int:
@@ -102,5 +105,6 @@ class LeaderEpochs:
         return self.epochs[higher - 1], self.start_offsets[higher]
 
     def store(self) -> None:
+        """Write the file; a flush of the log syncs it."""
         rows = (f"{epoch} {offset}" for epoch, offset in zip(self.epochs, self.start_offsets, strict=True))
-        self._files.replace(self._path, checkpoints.encode(rows))
+        self._files.replace(self._path, checkpoints.encode(rows), sync=False)

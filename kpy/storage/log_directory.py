@@ -4,14 +4,16 @@ meta.properties                       cluster id, node id, directory id
 .lock                                 held by the broker that runs on the directory
 .kafka_cleanshutdown                  the last broker wrote all it had before it ended
 recovery-point-offset-checkpoint      everything before it is on the disk
-log-start-offset-checkpoint           where logs start that do not start with a segment
+log-start-offset-checkpoint           where logs start that do not start at 0
 replication-offset-checkpoint         high watermarks
+cleaner-offset-checkpoint             up to where logs have been compacted
 <topic>-<partition>/                  see `kpy.storage.partition_log`
 <topic>-<partition>.<hex>-delete/     deleted; removed at the next start at the latest
 <topic>-<partition>.<n>-stray/        set aside, for nobody knows whose it is; never touched again
 """
 
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Final, NamedTuple, Self
@@ -23,20 +25,30 @@ from kpy.storage.files import AlreadyLocked, Files, Lock
 from kpy.storage.leader_epochs import LeaderEpochs
 from kpy.storage.log_config import LogConfig
 from kpy.storage.log_context import LogContext
-from kpy.storage.partition_log import PartitionLog
+from kpy.storage.partition_log import METADATA_NAME, PartitionLog
 from kpy.storage.producer_states import ProducerStates
 from kpy.storage.recovery import LastKnown, load_log
 from kpy.storage.segment import Segment
+from kpy.storage.segments import Segments
+from kpy.storage.snapshots import Snapshots
 
 _logger = logging.getLogger(__name__)
 
 _LOCK: Final = ".lock"
 _CLEAN_SHUTDOWN: Final = ".kafka_cleanshutdown"
 _META: Final = "meta.properties"
-_PARTITION_METADATA: Final = "partition.metadata"
 _DELETE_SUFFIX: Final = "-delete"
 _STRAY_SUFFIX: Final = "-stray"
 _NAME_BYTES_MAX: Final = 255
+
+
+class CheckpointOffsets(NamedTuple):
+    """Offsets by partition, for each checkpoint file by its name; what was put together later has a larger version."""
+
+    version: int
+    files: Mapping[str, Mapping[TopicPartition, int]]
+    shortened: Sequence[tuple[PartitionLog, int]] = ()
+    """Logs with segments before their start, which may go when the start is on the disk."""
 
 
 class DirectoryLocked(Exception):
@@ -56,7 +68,20 @@ class LogDirectory:
     After a clean shutdown a log is opened when it is first asked for, so that ten thousand cost no time at the start.
     """
 
-    __slots__ = ("_files", "_lock", "_logs", "_unopened", "context", "high_watermarks", "meta")
+    __slots__ = (
+        "_checkpointed",
+        "_cleaner_offsets",
+        "_files",
+        "_lock",
+        "_logs",
+        "_unopened",
+        "_version",
+        "_writing",
+        "_written",
+        "context",
+        "high_watermarks",
+        "meta",
+    )
 
     def __init__(self, files: Files, lock: Lock) -> None:
         self._files = files
@@ -65,6 +90,13 @@ class LogDirectory:
         self._unopened: dict[TopicPartition, _Unopened] = {}
         self.context = LogContext.without_owner(files)
         """What the logs are given by their owner; one for all."""
+        self._cleaner_offsets: dict[TopicPartition, int] = {}
+        self._checkpointed: set[TopicPartition] = set()
+        """Of which logs the checkpoints on the disk may say something."""
+        self._version = 0
+        self._written: dict[str, int] = {}
+        """The version of each checkpoint that is on the disk."""
+        self._writing = threading.Lock()
         self.meta: Mapping[str, str] = {}
         """The content of meta.properties, empty for a directory that is new."""
         self.high_watermarks: Mapping[TopicPartition, int] = {}
@@ -95,6 +127,11 @@ class LogDirectory:
     def files(self) -> Files:
         return self._files
 
+    @property
+    def is_durable(self) -> bool:
+        """Whether there is a disk to wait for."""
+        return self._files.is_durable
+
     # --- logs
 
     def get(self, topic: str, partition: int) -> PartitionLog | None:
@@ -124,6 +161,8 @@ class LogDirectory:
         name = f"{topic}-{partition}"
         if self._files.exists(name):
             self._set_aside(name)
+        if key in self._checkpointed:
+            self._forget_deleted()
         try:
             log = self._logs[key] = self._make(name, topic, partition, topic_id, config or LogConfig())
         except OSError:
@@ -132,11 +171,18 @@ class LogDirectory:
         log.context = self.context
         return log
 
+    def _forget_deleted(self) -> None:
+        """Have no checkpoint say anything of logs that are no more: it would be taken to be of their successors."""
+        self.checkpoint()
+        self._checkpointed = {*self._logs, *self._unopened}
+
     def _make(self, name: str, topic: str, partition: int, topic_id: UUID, config: LogConfig) -> PartitionLog:
         files = self._files
         files.make_directory(name)
+        segment = Segment.create(files, name, 0, config.index_interval_bytes)
         metadata = {"version": "0", "topic_id": checkpoints.uuid_text(topic_id)}
-        files.replace(f"{name}/{_PARTITION_METADATA}", checkpoints.encode_properties(metadata, ": "))
+        text = checkpoints.encode_properties(metadata, ": ").rstrip()  # Kafka's has no line end
+        files.replace(f"{name}/{METADATA_NAME}", text, sync=False)
         return PartitionLog(
             files,
             name,
@@ -144,10 +190,9 @@ class LogDirectory:
             partition=partition,
             topic_id=topic_id,
             config=config,
-            segments=[Segment.create(files, name, 0, config.index_interval_bytes)],
+            segments=Segments(files, name, [segment], Snapshots(files, name, ())),
             epochs=LeaderEpochs(files, name),
             producers=ProducerStates(),
-            snapshots=(),
             log_start_offset=0,
             end_offset=0,
             recovery_point=0,
@@ -161,7 +206,9 @@ class LogDirectory:
             for partition in partitions:
                 log = self.get(topic, partition)
                 if log is not None:
+                    log.is_deleted = True
                     del self._logs[topic, partition]
+                    self._cleaner_offsets.pop((topic, partition), None)
                     target = _with_suffix(log.name, f".{log.topic_id.hex}{_DELETE_SUFFIX}")
                     self._files.rename(log.name, target)
                     doomed.append(target)
@@ -193,31 +240,67 @@ class LogDirectory:
         self.meta = dict(properties)
         self._files.replace(_META, checkpoints.encode_properties(properties))
 
-    def checkpoint(self, high_watermarks: Mapping[TopicPartition, int] | None = None, *, sync: bool = True) -> None:
-        """Write recovery points, log starts and high watermarks (by default, the ends of the logs).
+    def checkpoint(self, high_watermarks: Mapping[TopicPartition, int] | None = None) -> None:
+        """Write recovery points, log starts and high watermarks (by default, the ends of the logs)."""
+        self.write(self.checkpoint_offsets(high_watermarks))
 
-        Without `sync` it is quick, and a power loss may leave the files empty, which is to know nothing: the next
-        start then reads more.
-        """
+    def checkpoint_offsets(self, high_watermarks: Mapping[TopicPartition, int] | None = None) -> CheckpointOffsets:
+        """What a checkpoint consists of, as it is now; of what is not open, what it was."""
+        unopened = self._unopened
         if high_watermarks is None:
             high_watermarks = {key: log.end_offset for key, log in self._logs.items()}
-        unopened = self._unopened
-        recovery_points = {key: log.known.recovery_point for key, log in unopened.items()}
+        points = {key: log.known.recovery_point for key, log in unopened.items()}
+        recovery_points = {key: point for key, point in points.items() if point is not None}
         recovery_points |= {key: log.recovery_point for key, log in self._logs.items()}
         kept = {key: offset for key, offset in self.high_watermarks.items() if key in unopened}
-        self._files.replace(checkpoints.RECOVERY_POINT, checkpoints.encode_offsets(recovery_points))
-        self.checkpoint_log_starts()
-        self._files.replace(checkpoints.REPLICATION_OFFSET, checkpoints.encode_offsets({**kept, **high_watermarks}))
-
-    def checkpoint_log_starts(self) -> None:
-        """Write where logs start, so that records which were deleted stay deleted."""
-        starts = {key: log.known.log_start_offset for key, log in self._unopened.items() if log.known.log_start_offset}
-        starts |= {
-            key: log.log_start_offset
-            for key, log in self._logs.items()
-            if log.log_start_offset > log.segment_base_offsets[0]
+        self._checkpointed |= recovery_points.keys()
+        starts = self.log_start_offsets()
+        files = {
+            checkpoints.RECOVERY_POINT: recovery_points,
+            **starts.files,
+            checkpoints.REPLICATION_OFFSET: kept | dict(high_watermarks),
         }
-        self._files.replace(checkpoints.LOG_START_OFFSET, checkpoints.encode_offsets(starts))
+        return starts._replace(files=files)
+
+    def log_start_offsets(self) -> CheckpointOffsets:
+        """Where logs start, so that records which were deleted stay deleted.
+
+        Also of logs that start with a segment: a power cut may bring back those that were before it.
+        """
+        starts = {key: log.known.log_start_offset for key, log in self._unopened.items()}
+        starts |= {key: log.log_start_offset for key, log in self._logs.items()}
+        starts = {key: start for key, start in starts.items() if start > 0}
+        self._checkpointed |= starts.keys()
+        shortened = [(log, log.log_start_offset) for log in self._logs.values() if log.has_deleted]
+        self._version += 1
+        return CheckpointOffsets(self._version, {checkpoints.LOG_START_OFFSET: starts}, shortened)
+
+    def write(self, offsets: CheckpointOffsets) -> None:
+        """Write and sync these checkpoints, but for those of which a later version has been; from any thread.
+
+        The names of the segments that stay are brought to the disk before others may go.
+        """
+        ready = [(log, start) for log, start in offsets.shortened if _names_are_synced(log)]
+        for name, rows in offsets.files.items():
+            with self._writing:
+                if self._written.get(name, 0) < offsets.version:
+                    self._files.replace(name, checkpoints.encode_offsets(rows))
+                    self._written[name] = offsets.version
+        for log, start in ready:
+            log.start_on_disk = max(log.start_on_disk, start)
+
+    def cleaner_offset(self, topic: str, partition: int) -> int | None:
+        """Up to where the log was compacted, as far as that is known."""
+        return self._cleaner_offsets.get((topic, partition))
+
+    def compacted(self, topic: str, partition: int, offset: int) -> None:
+        """The log was compacted up to that offset."""
+        self._cleaner_offsets[topic, partition] = offset
+
+    def cleaner_offsets(self) -> CheckpointOffsets:
+        """Up to where logs have been compacted. If that is lost, more is compacted again than is new."""
+        self._version += 1
+        return CheckpointOffsets(self._version, {checkpoints.CLEANER_OFFSET: dict(self._cleaner_offsets)})
 
     def flush(self) -> None:
         """What was appended to any log is on the disk when this returns."""
@@ -259,10 +342,17 @@ class LogDirectory:
         files = self._files
         names = files.list()
         clean = _CLEAN_SHUTDOWN in names
-        files.remove(_CLEAN_SHUTDOWN)
+        if clean:
+            files.remove(_CLEAN_SHUTDOWN)
+        # What is read here was perhaps not on the disk yet when the last broker was killed; and a power cut must not
+        # bring the marker back, which would let it all be taken for flushed.
+        files.sync_directory()
         recovery_points = self._read_offsets(checkpoints.RECOVERY_POINT)
-        starts = self._read_offsets(checkpoints.LOG_START_OFFSET)
-        self.high_watermarks = self._read_offsets(checkpoints.REPLICATION_OFFSET)
+        not_flushed = None if clean or recovery_points is None else 0
+        starts = self._read_offsets(checkpoints.LOG_START_OFFSET) or {}
+        self._checkpointed = {*(recovery_points or {}), *starts}
+        self._cleaner_offsets = self._read_offsets(checkpoints.CLEANER_OFFSET) or {}
+        self.high_watermarks = self._read_offsets(checkpoints.REPLICATION_OFFSET) or {}
         for name in names:
             if name.endswith(_DELETE_SUFFIX):
                 files.remove_directory(name)
@@ -272,11 +362,21 @@ class LogDirectory:
                 continue
             key = (topic, int(number))
             known = LastKnown(
-                clean=clean, recovery_point=recovery_points.get(key, 0), log_start_offset=starts.get(key, 0)
+                clean=clean,
+                recovery_point=(recovery_points or {}).get(key, not_flushed),
+                log_start_offset=starts.get(key, 0),
+                sparse_before=self._cleaner_offsets.get(key, 0),
             )
             self._unopened[key] = _Unopened(name, known)
-            if not clean:
-                self.get(*key)
+            if not clean or known.recovery_point is None:
+                self._recover(key)
+
+    def _recover(self, key: TopicPartition) -> None:
+        """Open a log now, for it may have to be cut; one that cannot be read is tried again by who asks for it."""
+        try:
+            self.get(*key)
+        except OSError as error:
+            _logger.error("%s-%d: cannot be opened now: %s", *key, error)
 
     def _open_log(self, key: TopicPartition, unopened: _Unopened) -> PartitionLog | None:
         """Open it, or pass it over if it does not say whose it is."""
@@ -299,20 +399,32 @@ class LogDirectory:
         del self._unopened[key]
         return log
 
-    def _read_offsets(self, name: str) -> dict[TopicPartition, int]:
+    def _read_offsets(self, name: str) -> dict[TopicPartition, int] | None:
+        """The offsets of a checkpoint, none if there is no such file; None if it cannot be read."""
+        data = self._files.read(name)
         try:
-            return checkpoints.decode_offsets(self._files.read(name) or b"")
+            return {} if data is None else checkpoints.decode_offsets(data)
         except checkpoints.CheckpointCorrupt as reason:
             _logger.warning("%s: ignoring it: %s", name, reason)
-            return {}
+            return None
 
     def _read_topic_id(self, name: str) -> UUID | None:
-        data = self._files.read(f"{name}/{_PARTITION_METADATA}") or b""
+        data = self._files.read(f"{name}/{METADATA_NAME}") or b""
         try:
             return checkpoints.parse_uuid(checkpoints.decode_properties(data, ":")["topic_id"])
         except (KeyError, ValueError):
-            _logger.error("%s: skipped, for it has no readable %s", name, _PARTITION_METADATA)
+            _logger.error("%s: skipped, for it has no readable %s", name, METADATA_NAME)
             return None
+
+
+def _names_are_synced(log: PartitionLog) -> bool:
+    try:
+        log.segments.sync_names()
+    except OSError as error:
+        if not log.is_deleted:
+            _logger.error("%s: segments before its start are kept: %s", log.name, error)
+        return False
+    return True
 
 
 def _with_suffix(name: str, suffix: str) -> str:

@@ -2,6 +2,7 @@
 
     <topic>-<partition>/
         00000000000000000000.log .index .timeindex    a segment, named by its base offset
+        00000000000000000000.txnindex                 the transactions that were aborted in it, if any were
         00000000000000000107.snapshot                 the producers as of that end offset
         leader-epoch-checkpoint
         partition.metadata                            the topic's id
@@ -11,7 +12,7 @@ be found again in them, so that a process may end at any moment (see `kpy.storag
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from struct import Struct
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -19,15 +20,19 @@ from uuid import UUID
 from kpy.protocol.compression import Decompressor
 from kpy.protocol.crc import Buffer
 from kpy.protocol.errors import ErrorCode, KafkaError
-from kpy.protocol.records import NO_TIMESTAMP, EndTransactionMarker, Record, RecordBatch, build_batch
+from kpy.protocol.records import BatchHeader, EndTransactionMarker, Record, RecordBatch, build_batch
 from kpy.storage.batch_validation import ValidBatch, validate
-from kpy.storage.files import FileRange, Files
+from kpy.storage.files import Files
+from kpy.storage.flushing import FlushPlan
+from kpy.storage.leader_epochs import FILE_NAME as EPOCHS_NAME
 from kpy.storage.leader_epochs import LeaderEpochs
 from kpy.storage.log_config import LogConfig, TimestampType
-from kpy.storage.log_context import DELETED_SUFFIX, LogContext
-from kpy.storage.producer_states import SNAPSHOT_SUFFIX, AppendOrigin, ProducerStates
+from kpy.storage.log_context import LogContext
+from kpy.storage.log_reading import LogRead, ReadableLog, TimestampOffset
+from kpy.storage.producer_states import AppendOrigin, ProducerStates
 from kpy.storage.retention import SegmentSpan, old_segments
-from kpy.storage.segment import Segment, file_name
+from kpy.storage.segment import Segment
+from kpy.storage.segment_swap import CleanedSegment
 from kpy.storage.segments import Segments
 
 __all__ = [
@@ -48,6 +53,8 @@ _LEADER_EPOCH_POSITION: Final = 12
 
 SEGMENTS_AT_ONCE: Final = 16
 """So many are removed before others may run; each takes a few calls to the file system."""
+METADATA_NAME: Final = "partition.metadata"
+"""The file that says whose log it is: the topic's id."""
 _LOOK_EVERY_MS: Final = 1000
 """How often a log that is written to looks whether its file is where it was: what is open can be written for ever."""
 
@@ -66,25 +73,7 @@ class AppendResult(NamedTuple):
     duplicate: bool = False
 
 
-class LogRead(NamedTuple):
-    """Bytes of a log, to be sent: batches from the one that holds the offset on; the last may be cut."""
-
-    parts: list[FileRange]
-    size_bytes: int
-
-
-NOTHING_READ: Final = LogRead([], 0)
-
-
-class TimestampOffset(NamedTuple):
-    """A record's timestamp and place."""
-
-    timestamp: int
-    offset: int
-    leader_epoch: int
-
-
-class PartitionLog:
+class PartitionLog(ReadableLog):
     """One partition's log.
 
     Invariants: neither `log_start_offset` nor `recovery_point` is beyond `end_offset`; the first segment begins at or
@@ -93,21 +82,17 @@ class PartitionLog:
 
     __slots__ = (
         "_directory",
-        "_epochs",
         "_files",
+        "_has_names",
         "_looked_ms",
-        "_producers",
-        "_segments",
-        "_snapshots",
-        "_unflushed_messages",
-        "config",
+        "_names_synced",
+        "_names_version",
+        "_sync_failed",
+        "being_compacted",
         "context",
-        "end_offset",
-        "log_start_offset",
-        "partition",
+        "is_deleted",
         "recovery_point",
-        "topic",
-        "topic_id",
+        "start_on_disk",
     )
 
     def __init__(
@@ -119,59 +104,41 @@ class PartitionLog:
         partition: int,
         topic_id: UUID,
         config: LogConfig,
-        segments: list[Segment],
+        segments: Segments,
         epochs: LeaderEpochs,
         producers: ProducerStates,
-        snapshots: Iterable[int],
         log_start_offset: int,
         end_offset: int,
         recovery_point: int,
+        sparse_before: int = 0,
     ) -> None:
+        super().__init__(
+            topic=topic,
+            partition=partition,
+            topic_id=topic_id,
+            config=config,
+            segments=segments,
+            epochs=epochs,
+            producers=producers,
+            log_start_offset=log_start_offset,
+            end_offset=end_offset,
+            sparse_before=sparse_before,
+        )
         self._files = files
         self._directory = directory
-        self.topic = topic
-        self.partition = partition
-        self.topic_id = topic_id
-        self.config = config
-        self._segments = Segments(segments)
-        self._epochs = epochs
-        self._producers = producers
-        self._snapshots = sorted(snapshots)
-        self.log_start_offset = log_start_offset
-        self.end_offset = end_offset
         self.recovery_point = recovery_point
-        self._unflushed_messages = 0
+        self.start_on_disk = 0
+        """What the checkpoint of log starts says of it, at least."""
         self.context = LogContext.without_owner(files)
+        self.is_deleted = False
+        """Whether its files have other names by now, or none: who still works on it does so in vain."""
+        self.being_compacted = False
+        """Whether a round of compaction is under way; segments are not removed then."""
+        self._has_names = False
+        self._names_version = 1
+        self._names_synced = 0
+        self._sync_failed = False
         self._looked_ms = 0
-
-    # --- what it is
-
-    @property
-    def name(self) -> str:
-        return f"{self.topic}-{self.partition}"
-
-    @property
-    def size_bytes(self) -> int:
-        return self._segments.size_bytes
-
-    @property
-    def latest_leader_epoch(self) -> int:
-        """The epoch of the last batch, -1 if there is none."""
-        return self._epochs.latest
-
-    @property
-    def last_stable_offset(self) -> int:
-        """Where the oldest open transaction begins, or the end: what read_committed may see of the log at most."""
-        first_unstable = self._producers.first_unstable_offset
-        return self.end_offset if first_unstable is None else max(first_unstable, self.log_start_offset)
-
-    @property
-    def producers(self) -> ProducerStates:
-        return self._producers
-
-    @property
-    def segment_base_offsets(self) -> Sequence[int]:
-        return self._segments.base_offsets
 
     # --- appending
 
@@ -187,8 +154,7 @@ class PartitionLog:
         """Check one batch and store it, stamped with offset and leader epoch; KafkaError as Kafka gives it.
 
         `records` is changed in place if it is writable. A batch that was stored before (KIP-98) is not stored again:
-        the result is that of the first time. OSError if the disk refuses: the batch is not stored then, unless only
-        the flush failed that flush.messages asks for.
+        the result is that of the first time. OSError if the disk refuses: the batch is not stored then.
         """
         config = self.config
         view = memoryview(records)
@@ -212,11 +178,8 @@ class PartitionLog:
             if marker is None:
                 self._producers.appended(header, base_offset, valid.max_timestamp)
             else:
-                self._producers.transaction_ended(header, marker, offset=base_offset, timestamp=valid.max_timestamp)
+                self._end_transaction(header, marker, base_offset, valid.max_timestamp)
         self.end_offset = last_offset + 1
-        self._unflushed_messages += header.last_offset_delta + 1
-        if self._unflushed_messages >= config.flush_messages:
-            self.flush()
         append_time = now_ms if config.message_timestamp_type is TimestampType.LOG_APPEND_TIME else -1
         return AppendResult(base_offset, last_offset, append_time, self.log_start_offset)
 
@@ -253,179 +216,163 @@ class PartitionLog:
             self._roll()
         if leader_epoch > self._epochs.latest:
             self._epochs.assign(leader_epoch, base_offset)
+            self._names_version += 1
         self._segments.active.append(data, base_offset, last_offset, valid.max_timestamp)
         if valid.max_timestamp < 0:
             self._segments.active.written_ms = now_ms
 
+    def _end_transaction(self, header: BatchHeader, marker: EndTransactionMarker, offset: int, timestamp: int) -> None:
+        """Remember the marker, which is the active segment's last batch."""
+        done = self._producers.transaction_ended(header, marker, offset=offset, timestamp=timestamp)
+        if done is not None and done.aborted:
+            self._segments.active.transactions.append(done.as_aborted())
+            self.has_aborted_transactions = True
+
     def _roll(self) -> None:
-        """Close the active segment for writing and begin the next at the end offset."""
+        """Close the active segment for writing and begin the next at the end offset.
+
+        The first time, the names that there are go to the disk: a power cut that took the first segment and left the
+        second would leave a log that seems to start there.
+        """
+        if not self._has_names:
+            self._segments.sync_names()
+            self._has_names = True
         self._segments.active.seal()
-        self._take_snapshot(sync=False)
+        self._segments.snapshots.take(self.end_offset, self._producers)
         segment = Segment.create(self._files, self._directory, self.end_offset, self.config.index_interval_bytes)
         self._segments.append(segment)
-
-    def _take_snapshot(self, *, sync: bool) -> None:
-        """Write the producers as of the end offset. One that a power cut tears is ignored at the next start."""
-        offset = self.end_offset
-        if self._snapshots and self._snapshots[-1] == offset:
-            return
-        self._files.replace(self._path(offset), self._producers.encode(), sync=sync)
-        self._snapshots.append(offset)
-
-    def _path(self, snapshot_offset: int) -> str:
-        return f"{self._directory}/{file_name(snapshot_offset, SNAPSHOT_SUFFIX)}"
-
-    # --- reading
-
-    def read(self, offset: int, max_bytes: int, *, up_to: int, at_least_one: bool) -> LogRead:
-        """Batches from the one that holds `offset`, up to the offset `up_to` and to `max_bytes`, of one segment.
-
-        A first batch larger than `max_bytes` is read if `at_least_one`, else nothing is. Later ones may be cut, as in
-        Kafka, but large ones are left out then. Raises OFFSET_OUT_OF_RANGE outside of the log.
-        """
-        if not self.log_start_offset <= offset <= self.end_offset:
-            message = f"offset {offset} is not within {self.log_start_offset} to {self.end_offset}"
-            raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE, message)
-        if offset >= up_to:
-            return NOTHING_READ
-        for segment in self._segments.from_offset(offset):
-            found = segment.locate(offset)
-            if found is None:
-                continue
-            position, header = found
-            end = segment.size
-            if up_to < self.end_offset:
-                limit = segment.position_of(up_to)
-                end = end if limit is None else limit
-            size = min(max(max_bytes, header.size_bytes) if at_least_one else max_bytes, end - position)
-            if size < header.size_bytes:
-                return NOTHING_READ
-            if position + size < end:
-                size = max(segment.without_cut_batch(position, size), header.size_bytes)
-            return LogRead([segment.range(position, size)], size)
-        return NOTHING_READ
-
-    def batches(self, from_offset: int) -> Iterator[RecordBatch]:
-        """The batches from the one that holds that offset on, to replay them."""
-        for segment in self._segments.from_offset(from_offset):
-            for batch in segment.batches(from_offset):
-                yield RecordBatch(batch)
-
-    # --- finding offsets
-
-    def offset_for_timestamp(self, timestamp: int) -> TimestampOffset | None:
-        """The first record whose timestamp is at least that."""
-        start = self.log_start_offset
-        for segment in self._segments:
-            for place in segment.reaching(timestamp, start):
-                for record in RecordBatch(segment.batch_at(*place)):
-                    if record.offset >= start and record.timestamp is not None and record.timestamp >= timestamp:
-                        return TimestampOffset(record.timestamp, record.offset, place[1].leader_epoch)
-        return None
-
-    def max_timestamp(self) -> TimestampOffset | None:
-        """The first record that has the largest timestamp of all; None if no record has one."""
-        segment = max(self._segments, key=lambda segment: segment.max_timestamp)  # the first of equal ones
-        place = segment.locate(segment.max_timestamp_offset) if segment.max_timestamp != NO_TIMESTAMP else None
-        if place is None:
-            return None
-        for record in RecordBatch(segment.batch_at(*place)):
-            if record.timestamp == segment.max_timestamp:
-                return TimestampOffset(segment.max_timestamp, record.offset, place[1].leader_epoch)
-        return None
-
-    def end_offset_for_epoch(self, epoch: int) -> tuple[int, int]:
-        """The largest epoch not above that one and where it ends; (-1, -1) if there is no answer."""
-        return self._epochs.end_offset(epoch, self.end_offset)
-
-    def epoch_of(self, offset: int) -> int:
-        """The leader epoch that a batch at that offset has, -1 if it is not known."""
-        return self._epochs.epoch_of(offset)
+        self._names_version += 1
 
     # --- removing
 
     def delete_records_before(self, offset: int) -> int:
-        """Move the log start to that offset (DeleteRecords, KIP-107); whole segments before it are removed.
+        """Move the log start to that offset (DeleteRecords, KIP-107).
 
-        If there are many, those that are left go when `delete_old_segments` is called.
+        The segments before it go when `remove_deleted` is called.
         """
         if not 0 <= offset <= self.end_offset:
             raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE, f"offset {offset} is beyond the end, {self.end_offset}")
         if offset > self.log_start_offset:
             self._move_start(offset)
-            self._remove_oldest(min(len(self._segments.before(offset)), SEGMENTS_AT_ONCE))
         return self.log_start_offset
 
-    def delete_old_segments(self, *, high_watermark: int, now_ms: int) -> int:
-        """Remove the oldest segments if they are too old, too much, or before the log start, some at a time; how many.
-
-        OSError if the disk refuses: no segment behind that one is removed, and the next call tries again.
-        """
-        bases = self._segments.base_offsets
-        ends = (*bases[1:], self.end_offset)
+    def give_up_old_segments(self, *, high_watermark: int, now_ms: int) -> None:
+        """Move the log start over segments that are too old or too much; they go when `remove_deleted` is called."""
+        ends = (*self._segments.base_offsets[1:], self.end_offset)
         spans = [
             SegmentSpan(end, segment.size, segment.newest_ms())
             for segment, end in zip(self._segments, ends, strict=True)
         ]
-        removed = 0
+        count = 0
         for doomed in old_segments(
-            spans,
-            self.config,
-            log_start_offset=self.log_start_offset,
-            high_watermark=high_watermark,
-            now_ms=now_ms,
+            spans, self.config, log_start_offset=self.log_start_offset, high_watermark=high_watermark, now_ms=now_ms
         ):
-            count = min(doomed.segments, SEGMENTS_AT_ONCE - removed)
-            if not count:
-                break
-            removed += count
-            if removed == len(spans):
-                self._roll()
-            start = ends[removed - 1]
-            _logger.info("%s: deleting %d segments before offset %d: %s", self.name, count, start, doomed.reason)
-            self._move_start(max(self.log_start_offset, start))
-            self._remove_oldest(count)
-        return removed
+            count += doomed.segments
+            start = ends[count - 1]
+            if start > self.log_start_offset:
+                _logger.info("%s: it starts at offset %d from now on: %s", self.name, start, doomed.reason)
+        if count == len(spans):
+            self._roll()
+        if count and ends[count - 1] > self.log_start_offset:
+            self._move_start(ends[count - 1])
+
+    @property
+    def has_deleted(self) -> bool:
+        """Whether there are segments before the log start."""
+        return self._segments.count_before(self.log_start_offset) > 0
+
+    def remove_deleted(self) -> int:
+        """Remove segments before the log start, once that is written down, some at a time; how many.
+
+        When the power is cut, of what was removed some may be there again and newer ones not: only the start tells that
+        none of them is missed. OSError if the disk refuses: the next call tries again.
+        """
+        count = min(self._segments.count_before(min(self.log_start_offset, self.start_on_disk)), SEGMENTS_AT_ONCE)
+        if not count or self.being_compacted or self.is_deleted:
+            return 0
+        self._segments.remove_oldest(count, self._discard)
+        return count
 
     def _move_start(self, offset: int) -> None:
+        """The file of epochs follows when it is written next: who starts after a crash may find the old start."""
         self.log_start_offset = offset
-        if self._epochs.truncate_start(offset):
-            self._epochs.store()
+        self._epochs.truncate_start(offset)
 
-    def _remove_oldest(self, count: int) -> None:
-        """Give up so many segments, and the snapshots that only they need; the files go in their time."""
-        deleted: list[str] = []
-        try:
-            for _ in range(count):
-                deleted += self._segments.first.retire()
-                self._segments.drop_first()
-            first = self._segments.first_base_offset
-            for offset in [snapshot for snapshot in self._snapshots if snapshot < first]:
-                path = self._path(offset)
-                self._files.rename(path, path + DELETED_SUFFIX)
-                self._snapshots.remove(offset)
-                deleted.append(path + DELETED_SUFFIX)
-        finally:
-            if deleted:
-                self.context.remove_later(deleted, self.config.file_delete_delay_ms)
+    def _discard(self, deleted: Sequence[str]) -> None:
+        if deleted:
+            self.context.remove_later(deleted, self.config.file_delete_delay_ms)
+
+    def replace_segments(self, old: Sequence[Segment], new: CleanedSegment) -> None:
+        """Put a compacted segment in the place of those that it was made from. Raises SwapIncomplete."""
+        self.sparse_before = max(self.sparse_before, old[-1].base_offset + 1)
+        self._segments.replace(old, new, self._discard)
 
     # --- keeping
 
+    @property
+    def flush_is_due(self) -> bool:
+        """Whether flush.messages asks for a flush (UnifiedLog counts from the recovery point, too)."""
+        return self.end_offset - self.recovery_point >= self.config.flush_messages
+
+    def begin_flush(self) -> FlushPlan | None:
+        """How to bring all that was appended onto the disk; None if it is there. OSError if a file is gone."""
+        point = self.recovery_point
+        if point >= self.end_offset:
+            return None
+        parts = []
+        transactions = []
+        for segment in self._segments.from_offset(point):
+            if (count := segment.transactions.unsynced()) is not None:
+                transactions.append((segment.transactions, count))
+            position = segment.position_of(point) if self._sync_failed else 0
+            parts.append(segment.unsynced(segment.size if position is None else position))
+        names: tuple[str, ...] = ()
+        directories: tuple[str, ...] = ()
+        if self._names_version != self._names_synced or transactions:
+            names = (f"{self._directory}/{METADATA_NAME}", f"{self._directory}/{EPOCHS_NAME}")
+            directories = (self._directory, "")
+        return FlushPlan(
+            up_to=self.end_offset,
+            parts=parts,
+            files=self._files,
+            names=names,
+            directories=directories,
+            transactions=transactions,
+            names_version=self._names_version,
+            writes_again=self._sync_failed,
+        )
+
+    def flushed(self, plan: FlushPlan) -> None:
+        """The plan was carried out."""
+        self.recovery_point = max(self.recovery_point, min(plan.up_to, self.end_offset))
+        self._names_synced = max(self._names_synced, plan.names_version)
+        self._has_names = self._has_names or bool(plan.directories)
+        for index, count in plan.transactions:
+            index.synced(count)
+        self._sync_failed = False
+
+    def flush_failed(self) -> None:
+        """A plan failed half-way: nothing that was not on the disk before can be taken to be there."""
+        self._sync_failed = True
+
     def flush(self) -> None:
         """What was appended is on the disk when this returns."""
-        if self.recovery_point < self.end_offset:
-            for segment in self._segments.from_offset(self.recovery_point):
-                segment.flush()
-            self._files.sync_directory(self._directory)
-            self.recovery_point = self.end_offset
-        self._unflushed_messages = 0
+        plan = self.begin_flush()
+        if plan is not None:
+            try:
+                plan.run()
+            except OSError:
+                self.flush_failed()
+                raise
+            self.flushed(plan)
 
     def close(self) -> None:
         """Flush, and leave what makes the next start short."""
         self._segments.active.seal()
-        self._take_snapshot(sync=True)
+        self._segments.snapshots.take(self.end_offset, self._producers)
         self.flush()
         for segment in self._segments:
+            segment.write_indexes(sync=False)
             segment.close()
 
     def check_invariants(self) -> None:

@@ -25,6 +25,7 @@ from kpy.protocol.records import (
     EndTransactionMarker,
     sequence_plus,
 )
+from kpy.storage.transaction_index import AbortedTransaction
 
 SNAPSHOT_SUFFIX: Final = ".snapshot"
 BATCHES_KEPT: Final = 5
@@ -71,6 +72,18 @@ class CompletedTransaction(NamedTuple):
     first_offset: int
     last_offset: int
     aborted: bool
+    last_stable_offset: int
+    """Where the oldest transaction began that is open still, or the offset after the marker."""
+
+    def as_aborted(self) -> AbortedTransaction:
+        return AbortedTransaction(self.producer_id, self.first_offset, self.last_offset, self.last_stable_offset)
+
+
+class LastRecord(NamedTuple):
+    """What a log has last of a producer: its last data offset if there is one, else a marker of that epoch."""
+
+    data_offset: int | None
+    epoch: int
 
 
 class ProducerState:
@@ -121,6 +134,13 @@ class ProducerStates:
     def has_open_transaction(self, producer_id: int, epoch: int) -> bool:
         state = self.producers.get(producer_id)
         return state is not None and state.transaction_first_offset is not None and state.epoch == epoch
+
+    def last_records(self) -> dict[int, LastRecord]:
+        """What compaction has to keep, by producer id, so that their states can be found in the log again."""
+        return {
+            producer_id: LastRecord(state.batches[-1].last_offset if state.batches else None, state.epoch)
+            for producer_id, state in self.producers.items()
+        }
 
     # --- before the append
 
@@ -204,7 +224,9 @@ class ProducerStates:
             return None
         del self._open_transactions[first_offset]
         aborted = marker.type is ControlType.ABORT
-        return CompletedTransaction(header.producer_id, first_offset, offset, aborted)
+        first_unstable = self.first_unstable_offset
+        stable = offset + 1 if first_unstable is None else first_unstable
+        return CompletedTransaction(header.producer_id, first_offset, offset, aborted, stable)
 
     def check_marker(self, header: BatchHeader, marker: EndTransactionMarker) -> None:
         """Raise if the marker comes from a coordinator, or for an epoch, that has been replaced."""

@@ -1,90 +1,73 @@
-"""One segment of a log: a `.log` file of record batches, and the two sparse indexes over it.
+"""One segment of a log: a `.log` file of record batches, and what is derived from it (`kpy.storage.derived`).
 
-The files are named by the segment's base offset in 20 digits. Every `index.interval.bytes` of batches the offset index
-gets an entry for the batch that comes next, and the time index the largest timestamp so far. The indexes are kept in
-memory and written by `flush` and `seal`; when one is missing or does not fit the log, it is rebuilt from the log.
+That is two sparse indexes, and the transactions that were aborted in it (`kpy.storage.transaction_index`). The files
+are named by the segment's base offset in 20 digits. The indexes are kept in memory once they are needed, and written by
+`seal`. Bytes that an earlier process wrote are verified when they are first read; what turns out damaged is
+quarantined (`kpy.storage.quarantine`), and every walk goes around it.
 """
 
 import logging
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from kpy.protocol.crc import Buffer
-from kpy.protocol.records import NO_TIMESTAMP, BatchHeader
-from kpy.storage.batch_scan import is_sound, scan_batches, scan_headers
-from kpy.storage.files import File, FileRange, Files
+from kpy.protocol.records import BatchHeader
+from kpy.storage.batch_scan import scan_batches, scan_headers
+from kpy.storage.derived import Derived
+from kpy.storage.files import Files
+from kpy.storage.index_files import read_indexes, read_positions, write_indexes
 from kpy.storage.log_config import LogConfig
 from kpy.storage.log_context import DELETED_SUFFIX
 from kpy.storage.offset_index import ENTRY_BYTES as OFFSET_ENTRY_BYTES
-from kpy.storage.offset_index import RELATIVE_OFFSET_MAX, IndexCorrupt, OffsetIndex
+from kpy.storage.offset_index import RELATIVE_OFFSET_MAX, IndexCorrupt
+from kpy.storage.quarantine import Damage, Quarantine
+from kpy.storage.segment_files import INDEX_SUFFIXES, LOG_SUFFIX, TRANSACTION_INDEX_SUFFIX
+from kpy.storage.segment_log import SegmentLog
 from kpy.storage.time_index import ENTRY_BYTES as TIME_ENTRY_BYTES
-from kpy.storage.time_index import TimeIndex
+from kpy.storage.transaction_index import TransactionIndex
+from kpy.storage.verification import INT64_MAX, BatchPlace, Doubt, Findings, Verifier
 
 _logger = logging.getLogger(__name__)
-
-LOG_SUFFIX: Final = ".log"
-OFFSET_INDEX_SUFFIX: Final = ".index"
-TIME_INDEX_SUFFIX: Final = ".timeindex"
-TRANSACTION_INDEX_SUFFIX: Final = ".txnindex"
-INDEX_SUFFIXES: Final = (OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX)
 
 _POSITION_MAX: Final = (1 << 31) - 1
 
 
-def file_name(offset: int, suffix: str) -> str:
-    """The name of a segment's or a snapshot's file."""
-    return f"{offset:020d}{suffix}"
+class Sought(NamedTuple):
+    """Where a batch is, and where the walk to it began; no header if the walk came to the end."""
+
+    start: int
+    position: int
+    header: BatchHeader | None
 
 
-class Segment:
+class Segment(SegmentLog):
     """A run of batches from `base_offset` on.
 
-    Invariants: `size` is that of the `.log` file, which ends with a whole batch; every batch lies at or after
-    `base_offset` and at most 2^31 - 1 beyond it.
+    Invariants: `size` is that of the `.log` file; every sound batch lies at or after `base_offset` and at most
+    2^31 - 1 beyond it, and what is no sound batch was written by an earlier process.
     """
 
     __slots__ = (
-        "_built_indexes",
-        "_bytes_since_index_entry",
-        "_directory",
+        "_derived",
         "_dirty_indexes",
-        "_files",
         "_first_append_ms",
         "_index_interval_bytes",
-        "_last_batch_offset",
-        "_last_batch_position",
-        "_log",
-        "_offset_index",
-        "_time_index",
-        "base_offset",
-        "first_timestamp",
-        "max_timestamp",
-        "max_timestamp_offset",
         "roll_jitter_ms",
+        "transactions",
         "written_ms",
     )
 
     def __init__(self, files: Files, directory: str, base_offset: int, index_interval_bytes: int) -> None:
-        self._files = files
-        self._directory = directory
+        """The segment of that name, as an earlier process left it. Nothing of it is read yet."""
+        super().__init__(files, directory, base_offset)
         self._index_interval_bytes = index_interval_bytes
         self._first_append_ms: int | None = None
-        self.base_offset = base_offset
-        self._log: File = files.open(self.path(LOG_SUFFIX))
-        self._offset_index: OffsetIndex | None = None
-        self._time_index: TimeIndex | None = None
-        self._built_indexes = False
-        """Whether the indexes were made here from the batches, and not read from a file."""
+        self._derived: Derived | None = None
         self._dirty_indexes = False
-        self._bytes_since_index_entry = 0
-        self._last_batch_offset = base_offset
-        self._last_batch_position = 0
-        self.first_timestamp: int | None = None
-        """The first batch's largest timestamp: segment.ms counts from it."""
-        self.max_timestamp = NO_TIMESTAMP
-        self.max_timestamp_offset = base_offset
-        """The last offset of the first batch that has the largest timestamp."""
+        self.transactions = TransactionIndex(files, self.path(TRANSACTION_INDEX_SUFFIX))
+        """The aborted transactions that end here; recovery fills it."""
         self.roll_jitter_ms: int | None = None
         """How much earlier than by segment.ms it is rolled, once that was drawn."""
         self.written_ms: int | None = None
@@ -94,24 +77,29 @@ class Segment:
     def create(cls, files: Files, directory: str, base_offset: int, index_interval_bytes: int) -> Self:
         """A new, empty segment."""
         segment = cls(files, directory, base_offset, index_interval_bytes)
-        segment._offset_index = OffsetIndex()
-        segment._time_index = TimeIndex()
-        segment._built_indexes = True
-        segment._dirty_indexes = True
+        segment._adopt(Derived(base_offset, index_interval_bytes))
+        segment._quarantine.is_end_known = True
         return segment
 
-    def path(self, suffix: str) -> str:
-        return f"{self._directory}/{file_name(self.base_offset, suffix)}"
+    @property
+    def max_timestamp(self) -> int:
+        return self._indexed().max_timestamp
 
     @property
-    def size(self) -> int:
-        return self._log.size
+    def max_timestamp_offset(self) -> int:
+        """The last offset of the first batch that has the largest timestamp."""
+        return self._indexed().max_timestamp_offset
+
+    @property
+    def first_timestamp(self) -> int | None:
+        """The first batch's largest timestamp: segment.ms counts from it."""
+        derived = self._indexed()
+        if derived.first_timestamp is None and self._log.size:
+            first = next(self.headers(), None)
+            derived.first_timestamp = None if first is None else first[1].max_timestamp
+        return derived.first_timestamp
 
     # --- writing
-
-    def check_in_place(self) -> None:
-        """OSError if the file has vanished although it is still open: what is written to it would be lost."""
-        self._log.check_in_place()
 
     def has_room(self, size: int, last_offset: int, max_timestamp: int, now_ms: int, config: LogConfig) -> bool:
         """Whether a batch may go here, or the log has to roll first (Kafka's `LogSegment.shouldRoll`).
@@ -134,8 +122,8 @@ class Segment:
             waited_ms = now_ms - self._first_append_ms
         return (
             waited_ms <= config.roll_ms - (self.roll_jitter_ms or 0)
-            and len(self._offsets()) < config.segment_index_bytes // OFFSET_ENTRY_BYTES
-            and len(self._times()) < config.segment_index_bytes // TIME_ENTRY_BYTES - 1
+            and len(self._indexed().offsets) < config.segment_index_bytes // OFFSET_ENTRY_BYTES
+            and len(self._indexed().times) < config.segment_index_bytes // TIME_ENTRY_BYTES - 1
         )
 
     def append(self, batch: Buffer, base_offset: int, last_offset: int, max_timestamp: int) -> None:
@@ -147,80 +135,14 @@ class Segment:
         except OSError:
             log.truncate(position)
             raise
-        self._learn(position, len(batch), base_offset, last_offset, max_timestamp)
+        self.learn_batch(position, len(batch), base_offset, last_offset, max_timestamp)
 
-    def _learn(self, position: int, size: int, base_offset: int, last_offset: int, max_timestamp: int) -> None:
-        """Keep what is derived from a batch."""
-        if self.first_timestamp is None:
-            self.first_timestamp = max_timestamp
-        if max_timestamp > self.max_timestamp:
-            self.max_timestamp = max_timestamp
-            self.max_timestamp_offset = last_offset
-        if self._bytes_since_index_entry > self._index_interval_bytes:
-            self._offsets().append(last_offset - self.base_offset, position)
-            self._times().maybe_append(self.max_timestamp, self.max_timestamp_offset - self.base_offset)
-            self._bytes_since_index_entry = 0
-        self._dirty_indexes = True
-        self._bytes_since_index_entry += size
-        self._last_batch_offset = base_offset
-        self._last_batch_position = position
-
-    def rebuild(self) -> int:
-        """Derive the indexes and timestamps from the headers again, and return the offset after the last batch found.
-
-        Nothing is cut: what does not parse, and what follows it, cannot be found.
-        """
-        self._forget()
-        next_offset = self.base_offset
-        for position, header in self.headers():
-            if not self._fits(header, next_offset):
-                break
-            self._learn(position, header.size_bytes, header.base_offset, header.last_offset, header.max_timestamp)
-            next_offset = header.next_offset
-        return next_offset
-
-    def _forget(self) -> None:
-        self._offset_index = OffsetIndex()
-        self._time_index = TimeIndex()
-        self._bytes_since_index_entry = 0
-        self._last_batch_offset = self.base_offset
-        self._last_batch_position = 0
-        self.first_timestamp = None
-        self.max_timestamp = NO_TIMESTAMP
-        self.max_timestamp_offset = self.base_offset
-        self._built_indexes = True
+    def learn_batch(self, position: int, size: int, base_offset: int, last_offset: int, max_timestamp: int) -> None:
+        """Take a batch at the end into the indexes."""
+        self._indexed().learn(position, size, base_offset, last_offset, max_timestamp)
         self._dirty_indexes = True
 
-    def recover(self) -> Iterator[tuple[BatchHeader, Buffer]]:
-        """Walk all batches and yield each that is sound, with its bytes; cut the file where one is not.
-
-        The indexes are rebuilt on the way. The caller has to take all: the cut comes at the end.
-        """
-        self._forget()
-        next_offset = self.base_offset
-        end = 0
-        for position, header, batch in scan_batches(self._log):
-            if not is_sound(header, batch) or not self._fits(header, next_offset):
-                break
-            self._learn(position, len(batch), header.base_offset, header.last_offset, header.max_timestamp)
-            end = position + len(batch)
-            next_offset = header.next_offset
-            yield header, batch
-        if end < self._log.size:
-            _logger.warning(
-                "%s: cut %d bytes behind the last sound batch, at byte %d, offset %d",
-                self.path(LOG_SUFFIX), self._log.size - end, end, next_offset,
-            )  # fmt: skip
-            self._log.truncate(end)
-
-    def _fits(self, header: BatchHeader, next_offset: int) -> bool:
-        return (
-            header.base_offset >= next_offset
-            and header.last_offset_delta >= 0
-            and header.last_offset - self.base_offset <= RELATIVE_OFFSET_MAX
-        )
-
-    # --- reading
+    # --- opening
 
     def load(self) -> int:
         """Learn the end of a segment that was closed properly, and return the offset after its last batch.
@@ -228,79 +150,158 @@ class Segment:
         Only the batches behind the last index entry are walked. If they or the indexes do not fit the file,
         IndexCorrupt is raised.
         """
-        offsets = self._offsets()
-        times = self._times()
-        if offsets and self._log.size == 0:
-            raise IndexCorrupt("there are entries for an empty log")
-        position = offsets.positions[-1] if offsets else 0
+        derived = self._read_indexes()
+        position = derived.offsets.positions[-1] if derived.offsets else 0
         next_offset = self.base_offset
-        if times:
-            self.max_timestamp = times.timestamps[-1]
-            self.max_timestamp_offset = self.base_offset + times.offsets[-1]
-        self._bytes_since_index_entry = 0
-        end = position
-        for start, header, batch in scan_batches(self._log, position):
-            if not is_sound(header, batch) or not self._fits(header, next_offset):
-                raise IndexCorrupt(f"there is no sound batch at byte {start}")
-            if start == position and offsets and header.last_offset - self.base_offset != offsets.offsets[-1]:
-                raise IndexCorrupt(f"the batch at byte {start} does not end with the offset in the index")
-            if header.max_timestamp > self.max_timestamp:
-                self.max_timestamp = header.max_timestamp
-                self.max_timestamp_offset = header.last_offset
-            next_offset = header.next_offset
-            self._last_batch_offset = header.base_offset
-            self._last_batch_position = start
-            self._bytes_since_index_entry += len(batch)
-            end = start + len(batch)
-        if end != self._log.size:
-            raise IndexCorrupt(f"the last sound batch ends at byte {end} of {self._log.size}")
-        first = next(self.headers(), None)
-        self.first_timestamp = None if first is None else first[1].max_timestamp
+        for found in self._verifier().walk(position, next_offset, keep_before=next_offset):
+            if isinstance(found, Damage):
+                raise IndexCorrupt(str(found))
+            derived.follow(*found)
+            next_offset = found.header.next_offset
+        self._derived = derived
+        self._quarantine.verify(position, self._log.size)
         return next_offset
 
-    def headers(self, position: int = 0, end: int | None = None) -> Iterator[tuple[int, BatchHeader]]:
-        """Position and header of the batches from that position on, which must be the start of one."""
-        return scan_headers(self._log, position, end)
+    def recover(self, *, keep_before: int, next_segment_offset: int | None = None) -> Iterator[BatchPlace]:
+        """Walk all batches and yield each that is sound; derive the indexes on the way. The caller has to take all.
+
+        What is unsound before the offset `keep_before` is quarantined. The first that is unsound from there on ends the
+        segment: the file is cut. If `keep_before` is INT64_MAX, only what no sound batch of the log follows is cut.
+        """
+        derived = Derived(self.base_offset, self._index_interval_bytes)
+        quarantine = Quarantine(self._log.size, is_end_known=False)
+        hints = self._hints()
+        limit = next_segment_offset or INT64_MAX
+        end = 0
+        next_offset = self.base_offset
+        for found in self._verifier(limit, hints).walk(0, next_offset, keep_before=keep_before):
+            if not isinstance(found, Damage):
+                derived.learn_header(*found)
+                end, next_offset = found.end_position, found.header.next_offset
+                yield found
+                continue
+            is_tail = next_segment_offset is None and found.end_position == self._log.size
+            if next_offset >= keep_before or (is_tail and keep_before == INT64_MAX):
+                break
+            reaches = min(found.next_offset, keep_before)
+            self._quarantine_range(quarantine, found._replace(next_offset=reaches))
+            end, next_offset = found.end_position, reaches
+            if reaches < found.next_offset:
+                break
+        if end < self._log.size:
+            self._cut(end, next_offset)
+        quarantine.verify(0, self._log.size)
+        self._quarantine = quarantine
+        self._adopt(derived)
+
+    def _cut(self, position: int, offset: int) -> None:
+        """The log ends here. On the disk too, at once: what was cut must not come back behind what is appended."""
+        _logger.warning(
+            "%s: cut %d bytes, all from byte %d and offset %d on: nothing behind the recovery point is left out",
+            self.path(LOG_SUFFIX), self._log.size - position, position, offset,
+        )  # fmt: skip
+        self._log.truncate(position)
+        self._log.sync()
+
+    def _verifier(self, limit: int = INT64_MAX, hints: "array[int] | None" = None) -> Verifier:
+        limit = min(limit, self.base_offset + RELATIVE_OFFSET_MAX + 1)
+        return Verifier(self._log.read_at, self._log.size, limit=limit, hints=hints or array("I"))
+
+    # --- verification
+
+    def doubt(
+        self, start: int, end: int | None, *, next_segment_offset: int, may_skip_offsets: bool, is_whole: bool = False
+    ) -> Doubt:
+        """Those bytes are not verified, or, if `is_whole`, the indexes cannot be used either."""
+        size = self._log.size
+        return Doubt(
+            read_at=self._log.read_at,
+            size=size,
+            start=start,
+            end=size if end is None else end,
+            base_offset=self.base_offset,
+            next_segment_offset=min(next_segment_offset, self.base_offset + RELATIVE_OFFSET_MAX + 1),
+            may_skip_offsets=may_skip_offsets,
+            hints=self._hints(),
+            interval_bytes=self._index_interval_bytes,
+            is_whole=is_whole,
+        )
+
+    def settle(self, findings: Findings) -> None:
+        """Learn what a doubt was resolved to."""
+        for damage in findings.damages:
+            self._quarantine_range(self._quarantine, damage)
+        self._quarantine.verify(findings.start, findings.end)
+        self._quarantine.is_end_known |= findings.is_end_known
+        if findings.derived is not None:
+            self._adopt(findings.derived)
+
+    # --- reading
 
     def headers_back(self, end: int, bytes_max: int) -> Iterator[tuple[int, BatchHeader]]:
         """As `headers`, of about the last `bytes_max` bytes before the position `end`."""
-        positions = self._offsets().positions
+        positions = self._indexed().offsets.positions
         index = bisect_left(positions, end - bytes_max)
-        return self.headers(positions[index] if index < len(positions) and positions[index] < end else 0, end)
+        start = self._indexed().offsets.offsets[index] if index < len(positions) and positions[index] < end else 0
+        return self.headers(self.start_for(self.base_offset + start), end)
 
     def batches(self, offset: int) -> Iterator[Buffer]:
         """The whole batches from the one that holds that offset on."""
         position = self.position_of(offset)
         if position is not None:
-            for _start, _header, batch in scan_batches(self._log, position):
-                yield batch
+            for start, stop in self._quarantine.stretches(position, self._log.size):
+                for _start, _header, batch in scan_batches(self._log, start, stop):
+                    yield batch
+
+    def seek(self, offset: int, *, may_wait: bool = True) -> Sought | None:
+        """Where the first batch is that ends at or after that offset; None if the index does not lead there.
+
+        Raises NotResident unless it `may_wait` for the disk.
+        """
+        derived = self._derived or self._try_read_indexes()
+        start = None if derived is None else self._start(derived, offset, may_wait=may_wait)
+        return None if start is None else self._seek(start, offset, may_wait=may_wait)
+
+    def index_sizes(self) -> tuple[int, int]:
+        """The bytes of the offset index and of the time index."""
+        derived = self._indexed()
+        return len(derived.offsets) * OFFSET_ENTRY_BYTES, len(derived.times) * TIME_ENTRY_BYTES
+
+    def _seek(self, start: int, offset: int, *, may_wait: bool = True) -> Sought:
+        for position, header in self.headers(start, may_wait=may_wait):
+            if header.last_offset >= offset:
+                return Sought(start, position, header)
+        return Sought(start, self._log.size, None)
 
     def locate(self, offset: int) -> tuple[int, BatchHeader] | None:
-        """Position and header of the first batch that ends at or after that offset; None if all end before."""
-        for position, header in self.headers(self._floor(offset)):
-            if header.last_offset >= offset:
-                return position, header
-        return None
+        """As `seek`, with the index made again if it does not lead there; None if all batches end before."""
+        _, position, header = self._seek(self.start_for(offset), offset)
+        return None if header is None else (position, header)
+
+    def start_for(self, offset: int) -> int:
+        """Where the walk to an offset begins; the index is made again if it does not lead there."""
+        start = self._start(self._indexed(), offset)
+        if start is None:
+            start = self._start(self.rebuild("there is no such batch as its index says"), offset)
+        return start or 0
 
     def position_of(self, offset: int) -> int | None:
         found = self.locate(offset)
         return None if found is None else found[0]
 
-    def _floor(self, offset: int) -> int:
-        if offset >= self._last_batch_offset:
-            return self._last_batch_position
-        floor = self._offsets().floor(max(offset - self.base_offset, 0))
+    def _start(self, derived: Derived, offset: int, *, may_wait: bool = True) -> int | None:
+        """Where the walk to an offset begins; None if the index says what is not true."""
+        if offset >= derived.last_base_offset:
+            return derived.last_position
+        floor = derived.offsets.floor(max(offset - self.base_offset, 0))
         if floor is None:
             return 0
-        if not self._built_indexes and not self._is_entry_true(*floor):
-            _logger.warning("%s: there is no such batch as its index says: making it again", self.path(LOG_SUFFIX))
-            self.rebuild()
-            floor = self._offsets().floor(offset - self.base_offset) or (0, 0)
-        return floor[1]
+        return floor[1] if derived.is_built or self._is_entry_true(*floor, may_wait=may_wait) else None
 
-    def _is_entry_true(self, relative_offset: int, position: int) -> bool:
+    def _is_entry_true(self, relative_offset: int, position: int, *, may_wait: bool = True) -> bool:
         """Whether a batch at that position ends with that offset, as an index says that comes from a file."""
-        first = next(self.headers(position), None)
+        read_at = self._log.read_at if may_wait else self._log.read_resident
+        first = next(scan_headers(self._log, position, read_at=read_at), None)
         return first is not None and first[1].last_offset - self.base_offset == relative_offset
 
     def without_cut_batch(self, position: int, size: int) -> int:
@@ -310,63 +311,104 @@ class Segment:
         to leave off what follows the last of them loses less than the interval between entries in whole batches.
         """
         end = position + size
-        positions = self._offsets().positions
+        positions = self._indexed().offsets.positions
         index = bisect_right(positions, end) - 1
         start = positions[index] if index >= 0 else 0
         return start - position if start > position and end - start > 2 * self._index_interval_bytes else size
 
-    def range(self, position: int, size: int) -> FileRange:
-        return self._log.range(position, size)
+    def offset_behind(self, position: int) -> int | None:
+        """The last offset of the first batch in the index that begins there or behind; None if none does."""
+        offsets = self._indexed().offsets
+        index = bisect_left(offsets.positions, position)
+        return self.base_offset + offsets.offsets[index] if index < len(offsets) else None
 
     def reaching(self, timestamp: int, start_offset: int) -> Iterator[tuple[int, BatchHeader]]:
         """Position and header of the batches, from that offset on, whose largest timestamp is at least that."""
-        if self.max_timestamp < timestamp:
-            return
-        floor = self._times().floor(timestamp) + self.base_offset
-        for position, header in self.headers(self._floor(max(floor, start_offset))):
+        start = self.start_of(timestamp, start_offset)
+        for position, header in () if start is None else self.headers(start):
             if header.max_timestamp >= timestamp and header.last_offset >= start_offset:
                 yield position, header
 
-    def batch_at(self, position: int, header: BatchHeader) -> Buffer:
-        return self._log.read_at(position, header.size_bytes)
+    def start_of(self, timestamp: int, start_offset: int) -> int | None:
+        """Where a walk begins that is to find those batches; None if there are none."""
+        if self.max_timestamp < timestamp:
+            return None
+        floor = self._indexed().times.floor(timestamp)
+        if floor is not None and not self._indexed().is_built and not self._is_time_entry_true(*floor):
+            self.rebuild("there is no batch with the time that its index says")
+            floor = self._indexed().times.floor(timestamp)
+        return self.start_for(max(start_offset, 0 if floor is None else floor[1] + self.base_offset))
+
+    def _is_time_entry_true(self, timestamp: int, relative_offset: int) -> bool:
+        found = self.locate(self.base_offset + relative_offset)
+        return found is not None and found[1].max_timestamp == timestamp
 
     # --- the files
 
-    def _offsets(self) -> OffsetIndex:
-        if self._offset_index is None:
-            data = self._files.read(self.path(OFFSET_INDEX_SUFFIX))
-            if data is None and self._log.size:
-                raise IndexCorrupt("the offset index is missing")
-            self._offset_index = OffsetIndex.decode(data or b"", log_bytes=self._log.size)
-        return self._offset_index
+    def _indexed(self) -> Derived:
+        """What is derived from the batches; read from the files if they fit, else from the batches again."""
+        derived = self._derived or self._try_read_indexes()
+        return self.rebuild("its indexes are not usable") if derived is None else derived
 
-    def _times(self) -> TimeIndex:
-        if self._time_index is None:
-            data = self._files.read(self.path(TIME_INDEX_SUFFIX))
-            if data is None and self._log.size:
-                raise IndexCorrupt("the time index is missing")
-            self._time_index = TimeIndex.decode(data or b"")
-        return self._time_index
+    def _try_read_indexes(self) -> Derived | None:
+        try:
+            self._derived = self._read_indexes()
+        except IndexCorrupt as reason:
+            _logger.warning("%s: not using its indexes: %s", self.path(LOG_SUFFIX), reason)
+        return self._derived
 
-    def flush(self) -> None:
-        """What was appended is on the disk when this returns."""
-        self._log.sync()
-        self.write_indexes(sync=True)
+    def _read_indexes(self) -> Derived:
+        """Those of a segment that was sealed; raises IndexCorrupt.
+
+        Looked at are the last entry of each, and whether a batch behind them has a larger timestamp.
+        """
+        size = self._log.size
+        offsets, times = read_indexes(self._files, self.path, log_bytes=size)
+        if offsets and not self._is_entry_true(offsets.offsets[-1], offsets.positions[-1]):
+            raise IndexCorrupt("the batch of the last entry is not where it says")
+        derived = Derived.read(self.base_offset, self._index_interval_bytes, offsets, times)
+        if times:
+            start = self._start(derived, derived.max_timestamp_offset)
+            found = None if start is None else self._seek(start, derived.max_timestamp_offset)
+            if found is None or found.header is None or found.header.max_timestamp != times.timestamps[-1]:
+                raise IndexCorrupt("no batch has the time of the last entry")
+            start = found.position
+        else:
+            start = offsets.positions[-1] if offsets else 0
+        for position, header in self.headers(start):
+            if header.max_timestamp > derived.max_timestamp:
+                raise IndexCorrupt(f"the batch at byte {position} has a larger timestamp than the last entry")
+        return derived
+
+    def rebuild(self, reason: str) -> Derived:
+        """Derive the indexes from the sound batches. Whoever reads offsets has what is damaged looked at beforehand."""
+        _logger.warning("%s: making its indexes again: %s", self.path(LOG_SUFFIX), reason)
+        derived = Derived(self.base_offset, self._index_interval_bytes)
+        for found in self._verifier(hints=self._hints()).walk(0, self.base_offset):
+            if not isinstance(found, Damage):
+                derived.learn_header(*found)
+        return self._adopt(derived)
+
+    def _adopt(self, derived: Derived) -> Derived:
+        self._derived = derived
+        self._dirty_indexes = True
+        return derived
+
+    def _hints(self) -> "array[int]":
+        """Where batches begin, if the index that is there tells the truth."""
+        known = self._derived
+        return read_positions(self._files, self.path, log_bytes=self.size) if known is None else known.offsets.positions
 
     def write_indexes(self, *, sync: bool) -> None:
         if self._dirty_indexes:
-            self._files.replace(self.path(OFFSET_INDEX_SUFFIX), self._offsets().encode(), sync=sync)
-            self._files.replace(self.path(TIME_INDEX_SUFFIX), self._times().encode(), sync=sync)
+            write_indexes(self._files, self.path, self._indexed(), sync=sync)
             self._dirty_indexes = False
 
     def seal(self) -> None:
         """Nothing more will be appended: the time index gets the largest timestamp of all."""
-        self._times().maybe_append(self.max_timestamp, self.max_timestamp_offset - self.base_offset)
-        self._dirty_indexes = True
+        self._dirty_indexes |= self._indexed().seal()
+        self.transactions.write()
         self.write_indexes(sync=False)
-
-    def close(self) -> None:
-        self._log.close()
 
     def newest_ms(self) -> int | None:
         """The largest timestamp; if no record has one, when the file was last written, if that is known."""
@@ -381,15 +423,12 @@ class Segment:
 
         Ranges that were read of it stay readable.
         """
-        deleted = []
-        for suffix in (LOG_SUFFIX, *INDEX_SUFFIXES):
+        path = self.path(LOG_SUFFIX)
+        self._files.move(self._log, path, path + DELETED_SUFFIX)
+        deleted = [path + DELETED_SUFFIX]
+        for suffix in INDEX_SUFFIXES:
             path = self.path(suffix)
             if self._files.exists(path):
                 self._files.rename(path, path + DELETED_SUFFIX)
                 deleted.append(path + DELETED_SUFFIX)
         return deleted
-
-    def remove(self) -> None:
-        """Remove the files. Ranges that were read of it stay readable: the last reference closes the file."""
-        for suffix in (LOG_SUFFIX, *INDEX_SUFFIXES):
-            self._files.remove(self.path(suffix))

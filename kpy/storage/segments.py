@@ -1,17 +1,31 @@
-"""The segments of one log in order: which holds an offset, which is written to, which may go."""
+"""The segments of one log in order, and its snapshots: which holds an offset, which is written to, which go.
+
+What goes gets `.deleted` behind its name and is handed to whoever removes it.
+"""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
 
+from kpy.storage.files import Files
 from kpy.storage.segment import Segment
+from kpy.storage.segment_swap import CleanedSegment, SwapIncomplete
+from kpy.storage.snapshots import Snapshots
+from kpy.storage.transaction_index import AbortedTransaction
+
+Discard: TypeAlias = Callable[[Sequence[str]], None]
+"""Takes paths of files that are called `.deleted`."""
 
 
 class Segments:
     """Invariants: there is at least one; base offsets ascend; `active` is the last, and the only one appended to."""
 
-    __slots__ = ("_base_offsets", "_segments", "active")
+    __slots__ = ("_base_offsets", "_directory", "_files", "_segments", "active", "snapshots")
 
-    def __init__(self, segments: Sequence[Segment]) -> None:
+    def __init__(self, files: Files, directory: str, segments: Sequence[Segment], snapshots: Snapshots) -> None:
+        self._files = files
+        self._directory = directory
+        self.snapshots = snapshots
         self._segments = list(segments)
         self._base_offsets = [segment.base_offset for segment in segments]
         self.active = self._segments[-1]
@@ -41,20 +55,69 @@ class Segments:
         """The segment that holds that offset, or would, and all behind it."""
         return self._segments[max(bisect_right(self._base_offsets, offset) - 1, 0) :]
 
-    @property
-    def first(self) -> Segment:
-        return self._segments[0]
+    def count_before(self, offset: int) -> int:
+        """How many hold nothing but offsets before that one; the active one does not count."""
+        return max(bisect_right(self._base_offsets, offset) - 1, 0)
 
-    def before(self, offset: int) -> Sequence[Segment]:
-        """The segments whose offsets are all before that one; never the active one."""
-        return self._segments[: max(bisect_right(self._base_offsets, offset) - 1, 0)]
+    def remove_oldest(self, count: int, discard: Discard) -> None:
+        """Give up so many, never the active one, one after the other; and the snapshots that only they need."""
+        deleted: list[str] = []
+        try:
+            for _ in range(min(count, len(self._segments) - 1)):
+                deleted += self._segments[0].retire()
+                del self._segments[0]
+                del self._base_offsets[0]
+            first = self.first_base_offset
+            deleted += self.snapshots.retire(lambda offset: offset < first)
+        finally:
+            discard(deleted)
 
-    def drop_first(self) -> None:
-        """Give up the oldest, which is not the active one."""
-        if len(self._segments) == 1:
-            raise ValueError("a log has at least one segment")
-        del self._segments[0]
-        del self._base_offsets[0]
+    # --- compaction
+
+    def aborted_transactions(self) -> list[AbortedTransaction]:
+        """All of which the indexes know."""
+        return [aborted for segment in self._segments for aborted in segment.transactions.entries]
+
+    def create_cleaned(self, base_offset: int, index_interval_bytes: int) -> CleanedSegment:
+        """A new segment for compaction to write, which is none of these yet."""
+        return CleanedSegment.create(self._files, self._directory, base_offset, index_interval_bytes)
+
+    def sync_names(self) -> None:
+        """What was renamed stays so over a power cut."""
+        self._files.sync_directory(self._directory)
+
+    def replace(self, old: Sequence[Segment], new: CleanedSegment, discard: Discard) -> None:
+        """Put a compacted segment, whose files are called `.swap`, in the place of those that it was made from.
+
+        They follow each other, and the active one is not among them. Raises SwapIncomplete.
+        """
+        start = self._segments.index(old[0])
+        end = start + len(old)
+        if self._segments[start:end] != list(old) or end == len(self._segments):
+            raise ValueError("these segments do not follow each other before the active one")
+        self._segments[start:end] = [new]
+        self._base_offsets[start:end] = [new.base_offset]
+        dropped = {segment.base_offset for segment in old[1:]}
+        deleted: list[str] = []
+        try:
+            for segment in old:
+                deleted += segment.retire()
+            deleted += self.snapshots.retire(dropped.__contains__)
+            new.rename("")
+        except OSError as error:
+            raise SwapIncomplete(f"{new.name} is read, but is not in its place yet: {error}") from error
+        finally:
+            discard(deleted)
+
+    def with_ends(self, offset: int, end_offset: int) -> Iterator[tuple[Segment, int]]:
+        """As `from_offset`, each with the offset where the next begins, `end_offset` for the last."""
+        first = max(bisect_right(self._base_offsets, offset) - 1, 0)
+        return zip(self._segments[first:], [*self._base_offsets[first + 1 :], end_offset], strict=True)
+
+    def end_of(self, segment: Segment, end_offset: int) -> int:
+        """The offset where the next segment begins, `end_offset` for the last."""
+        behind = bisect_right(self._base_offsets, segment.base_offset)
+        return self._base_offsets[behind] if behind < len(self._base_offsets) else end_offset
 
     def check_invariants(self) -> None:
         """For tests: raise if they are not as the docstring says."""

@@ -32,16 +32,18 @@ class TimeIndex:
     def __len__(self) -> int:
         return len(self.timestamps)
 
-    def maybe_append(self, timestamp: int, relative_offset: int) -> None:
-        """Remember the largest timestamp so far, if it is news."""
-        if timestamp >= 0 and (not self.timestamps or timestamp > self.timestamps[-1]):
-            self.timestamps.append(timestamp)
-            self.offsets.append(relative_offset)
+    def maybe_append(self, timestamp: int, relative_offset: int) -> bool:
+        """Remember the largest timestamp so far, if it is news, and say whether it is."""
+        if timestamp < 0 or (self.timestamps and timestamp <= self.timestamps[-1]):
+            return False
+        self.timestamps.append(timestamp)
+        self.offsets.append(relative_offset)
+        return True
 
-    def floor(self, timestamp: int) -> int:
-        """An offset before which every batch has a smaller timestamp; 0 if none is known."""
+    def floor(self, timestamp: int) -> tuple[int, int] | None:
+        """The last entry not above that timestamp, up to which no batch has a larger one; None if there is none."""
         index = bisect_right(self.timestamps, timestamp) - 1
-        return self.offsets[index] if index >= 0 else 0
+        return (self.timestamps[index], self.offsets[index]) if index >= 0 else None
 
     def encode(self) -> bytes:
         return b"".join(map(_ENTRY.pack, self.timestamps, self.offsets))

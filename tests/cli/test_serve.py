@@ -87,11 +87,11 @@ def test_precedence(serve: Start, tmp_path: Path, arguments: list[str], address:
 
 def test_warnings_are_logged(serve: Start) -> None:
     """What is not honoured is said, and the broker runs."""
-    broker = serve("-c", "num.io.threads=8", "-c", "log.retention.hours=1")
+    broker = serve("-c", "num.io.threads=8", "-c", "log.local.retention.ms=1")
     logged = broker.end(signal.SIGTERM)
 
     assert "WARNING kpy.cli.serve: -c: not honoured by kpy: num.io.threads" in logged
-    assert "-c: log.retention.hours is kept and shown but changes nothing" in logged
+    assert "-c: log.local.retention.ms is kept and shown but changes nothing" in logged
 
 
 def test_the_second_signal_is_the_systems() -> None:

@@ -169,3 +169,16 @@ def test_brokers_configs_lie_under_topics(cluster: ControllerContext) -> None:
     }
     assert configs["retention.ms"] == ("5", 3)
     assert configs["segment.bytes"] == ("2000000", 2)
+
+
+def test_cleaner_threads_change_by_a_factor_of_two(cluster: ControllerContext) -> None:
+    """As Kafka's log cleaner has it: at most to twice as many, at least to half."""
+
+    def change(threads: int) -> ErrorCode:
+        ((code, _),) = cluster.alter(changes(BROKER, "", ("log.cleaner.threads", SET, f"{threads}")))
+        return ErrorCode(code)
+
+    assert change(3) is ErrorCode.INVALID_REQUEST
+    assert [change(2), change(4)] == [ErrorCode.NONE, ErrorCode.NONE]
+    assert change(1) is ErrorCode.INVALID_REQUEST
+    assert change(2) is ErrorCode.NONE

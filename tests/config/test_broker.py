@@ -93,6 +93,23 @@ def test_listeners_are_checked(settings: dict[str, str], message: str) -> None:
         BrokerConfig(settings)
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"log.cleaner.threads": "0"}, r"log\.cleaner\.threads: Value must be at least 1"),
+        ({"log.cleaner.dedupe.buffer.size": "1048576"}, r"more than 1 MiB for each of log\.cleaner\.threads"),
+        ({"log.cleaner.dedupe.buffer.size": "4000000", "log.cleaner.threads": "4"}, "more than 1 MiB"),
+        ({"log.retention.ms": "0"}, r"0 for configuration log\.retention\.ms: must be unlimited \(-1\)"),
+        ({"log.retention.hours": "0"}, r"0 for configuration log\.retention\.hours"),
+    ],
+)
+def test_cleaning_that_cannot_be(settings: dict[str, str], message: str) -> None:
+    """What Kafka does not start with; a finer unit makes a coarse one count for nothing."""
+    with pytest.raises(ConfigError, match=message):
+        BrokerConfig(settings)
+    assert BrokerConfig({"log.retention.hours": "0", "log.retention.minutes": "1"}).log_retention_minutes == 1
+
+
 def test_what_listens_everywhere_advertises_the_machine() -> None:
     """Without advertised.listeners, only a listener on one address advertises it."""
     listeners = "PLAINTEXT://0.0.0.0:1,B://[::1]:2"

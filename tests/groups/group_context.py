@@ -305,11 +305,16 @@ class GroupContext:
         response = self.reply(DeleteGroupsResponse, lambda to: self.machine.delete_groups(group_ids, reply_to=to))
         return {result.group_id: ErrorCode(result.error_code) for result in response.results}
 
-    def leave(self, group: str, *members: tuple[str, str | None], version: int = 5) -> LeaveGroupResponse:
+    def leave(
+        self, group: str, *members: tuple[str, str | None], version: int = 5, reason: str | None = None
+    ) -> LeaveGroupResponse:
         """Several at once, by (member id, instance id)."""
         request = LeaveGroupRequest(
             group_id=group,
-            members=[MemberIdentity(member_id=member, group_instance_id=instance) for member, instance in members],
+            members=[
+                MemberIdentity(member_id=member, group_instance_id=instance, reason=reason)
+                for member, instance in members
+            ],
         )
         return self.reply(
             LeaveGroupResponse,
@@ -382,7 +387,7 @@ class Client:
         self.leads = False
         self.peers: list[str] = []
 
-    def ask_join(self) -> Answer:
+    def ask_join(self, reason: str | None = None) -> Answer:
         request = JoinGroupRequest(
             group_id=self.group,
             session_timeout_ms=self.session_ms,
@@ -391,6 +396,7 @@ class Client:
             group_instance_id=self.instance,
             protocol_type=self.protocol_type,
             protocols=[JoinGroupRequestProtocol(name=n, metadata=m) for n, m in self.protocols.items()],
+            reason=reason,
         )
         context = self.context
         context.transcript.append(f"{self.name}: join")

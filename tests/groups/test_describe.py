@@ -48,6 +48,18 @@ def test_a_group_that_rebalances_shows_who_is_in_it(groups: GroupContext) -> Non
     ]
 
 
+def test_a_generation_that_was_never_settled_has_no_assignments(groups: GroupContext) -> None:
+    """What members had before is shown while the leader assigns, and no longer once that round is over without it."""
+    a, b = groups.stable("a", "b")
+    b.protocols["range"] = subscription("other")
+    b.ask_join()
+    a.ask_join()
+    assert [m.member_assignment for m in groups.describe("g").members] == [b"a", b"b"]
+
+    groups.client("c").join()
+    assert [m.member_assignment for m in groups.describe("g").members] == [b"", b"", b""]
+
+
 @pytest.mark.parametrize(
     ("version", "code"), [(0, ErrorCode.NONE), (5, ErrorCode.NONE), (6, ErrorCode.GROUP_ID_NOT_FOUND)]
 )

@@ -147,7 +147,11 @@ def test_a_protocol_named_twice(groups: GroupContext) -> None:
         ([["range", "sticky"], ["range", "sticky"]], "range"),
         ([["range", "sticky"], ["sticky", "range"], ["sticky", "range"]], "sticky"),
         ([["range", "sticky"], ["other", "sticky"]], "sticky"),
-        ([["range", "sticky"], ["sticky", "range"]], "range"),
+        ([["range", "sticky"], ["sticky", "range"]], "sticky"),
+        ([["sticky", "range"], ["range", "sticky"]], "sticky"),
+        ([["range", "roundrobin"], ["roundrobin", "range"]], "range"),
+        ([["cooperative-sticky", "range"], ["range", "cooperative-sticky"]], "range"),
+        ([["b", "a"], ["a", "b"]], "a"),
     ],
 )
 def test_members_vote_for_the_protocol(groups: GroupContext, preferences: list[list[str]], chosen: str) -> None:

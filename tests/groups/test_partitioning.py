@@ -1,8 +1,12 @@
 """Where a group lives: Java's hash of its id."""
 
+from random import Random
+
 import pytest
 
-from kpy.groups.partitioning import java_hash, partition_for
+from kpy.groups.java import java_hash
+from kpy.groups.partitioning import partition_for
+from tests.protocol.java_codec import JavaCodec
 
 BY_JAVA = [  # String.hashCode() and Utils.abs(...) % 50 of a Java 17
     ("", 0, 0),
@@ -29,17 +33,16 @@ def test_hash_and_partition_are_those_of_java(group_id: str, hashed: int, partit
     assert partition_for(group_id, 50) == partition
 
 
-def test_ten_thousand_ids_hash_as_in_java() -> None:
-    """The hash over all hashes, and over all partitions, of ids from every plane is the one that Java computed."""
-    hashes = partitions = 0
-    for number in range(10_000):
-        seed, characters = number, []
-        for _ in range(1 + number % 40):
-            seed = (seed * 1103515245 + 12345) & 0x7FFFFFFF
-            code = seed % 0x10FFFF
-            characters.append(chr(0x41 if 0xD800 <= code <= 0xDFFF else code))
-        group_id = "".join(characters)
-        hashes = (31 * hashes + java_hash(group_id)) & 0xFFFFFFFF
-        partitions = (31 * partitions + partition_for(group_id, 50)) & 0xFFFFFFFF
+@pytest.mark.parametrize("partition_count", [50, 7])
+def test_ten_thousand_ids_are_where_kafka_puts_them(java: JavaCodec, partition_count: int) -> None:
+    """Random ids, of characters from every plane and lone surrogates, and those whose hash is the least integer."""
+    random = Random(partition_count)
+    group_ids = ["polygenelubricants", "polygenelubricants" + "\0" * 8]
+    while len(group_ids) < 10_000:
+        limit = random.choice([0x7F, 0xFFFF, 0x10FFFF])
+        group_ids.append("".join(chr(random.randint(0, limit)) for _ in range(random.randrange(60))))
 
-    assert (hashes, partitions) == (2053182267, -653606609 & 0xFFFFFFFF)
+    assert {java_hash(group_id) for group_id in group_ids[:2]} == {-(2**31)}
+    assert [partition_for(group_id, partition_count) for group_id in group_ids] == java.partitions_of_groups(
+        group_ids, partition_count
+    )

@@ -29,6 +29,8 @@ OVERLONG_VARINTS = [b"\xff" * 10, b"\x80" * 5 + b"\x00", b"\xff\xff\xff\xff\x1f"
 
 
 class Kind(Enum):
+    """What a piece is."""
+
     LENGTH = auto()
     """Of text, bytes or an array; how many tagged fields there are, and how long one is."""
     TEXT = auto()
@@ -104,53 +106,58 @@ def lies(piece: Piece, bytes_behind: int) -> list[bytes]:
 
 
 def arrays(declaration: type[Data], version: int) -> Iterator[list[str]]:
-    """The arrays of structs of a version, each as the names of the fields that lead to it."""
+    """The arrays of a version, each as the names of the fields that lead to it."""
     yield from _arrays(layout(declaration, version))
 
 
 def _arrays(tree: Layout) -> Iterator[list[str]]:
-    for declared, construct in [*tree.fields, *tree.tagged.values()]:
-        inner = construct.struct if isinstance(construct, NullableStructType) else construct
+    for name, construct in _by_name(tree).items():
+        inner = construct
         if isinstance(inner, ArrayType):
-            yield [declared.name]
+            yield [name]
             inner = inner.element
         if isinstance(inner, Layout):
             for names in _arrays(inner):
-                yield [declared.name, *names]
+                yield [name, *names]
 
 
-def flood(declaration: type[Data], version: int, path: list[str], counts: list[int]) -> Any:
-    """A message with nothing in it but the arrays on that path, of so many elements, which are as small as can be."""
-    return _flood(layout(declaration, version), path, counts)
+def _by_name(tree: Layout) -> dict[str, Construct]:
+    """The fields of a version; a struct for one that may be null."""
+    return {
+        declared.name: construct.struct if isinstance(construct, NullableStructType) else construct
+        for declared, construct in [*tree.fields, *tree.tagged.values()]
+    }
 
 
-def _flood(tree: Layout, path: list[str], counts: list[int]) -> Any:
-    fields = {}
-    for declared, construct in tree.fields:
-        fields[declared.name] = _smallest(construct)
-    for declared, _ in tree.tagged.values():
-        fields[declared.name] = declared.default_value()
+def flood(declaration: type[Data], version: int, path: list[str], inner: int, outer: int = 1) -> Any:
+    """A message with nothing in it but the arrays on that path: `inner` elements, as small as can be, in the last one,
+    and in those around it `outer`.
+    """
+    return _flood(layout(declaration, version), path, inner, outer)
+
+
+def _flood(tree: Layout, path: list[str], inner: int, outer: int) -> Any:
+    fields = {declared.name: _smallest(construct) for declared, construct in tree.fields}
+    fields |= {declared.name: declared.default_value() for declared, _ in tree.tagged.values()}
     if path:
         name, *rest = path
-        everything = {declared.name: construct for declared, construct in [*tree.fields, *tree.tagged.values()]}
-        inner = everything[name]
-        inner = inner.struct if isinstance(inner, NullableStructType) else inner
-        if isinstance(inner, ArrayType):
-            count, *others = counts
-            one = _flood(inner.element, rest, others) if isinstance(inner.element, Layout) else _smallest(inner.element)
-            fields[name] = [one] * count
+        construct = _by_name(tree)[name]
+        if isinstance(construct, ArrayType):
+            element = construct.element
+            one = _flood(element, rest, inner, outer) if isinstance(element, Layout) else _smallest(element)
+            fields[name] = [one] * (outer if rest else inner)
         else:
-            fields[name] = _flood(inner, rest, counts)
+            fields[name] = _flood(construct, rest, inner, outer)
     return build(tree, fields, {})
 
 
 def _smallest(construct: Construct) -> Any:
     if isinstance(construct, Layout):
-        return _flood(construct, [], [])
+        return _flood(construct, [], 0, 0)
     if isinstance(construct, NullableStructType):
         return None
     if isinstance(construct, ArrayType):
         return []
     if isinstance(construct, TextType):
         return ""
-    return b"" if isinstance(construct, WithLength) else full_value(construct, 0, unknown_tags=False)
+    return b"" if isinstance(construct, WithLength) else full_value(construct, 0, unknown_tags=False, elements=0)

@@ -9,6 +9,7 @@ import json
 import shutil
 import struct
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -68,6 +69,18 @@ class JavaCodec:
     def write_batch(self, described: dict[str, Any]) -> bytes:
         """A record batch that Java writes; of what `read_batches` tells, it takes all that does not follow."""
         return self._ask("write-batch", json.dumps(described).encode())[1]
+
+    def partitions_of_groups(self, group_ids: Sequence[str], partition_count: int) -> list[int]:
+        """Where Kafka's group coordinator puts each of these groups."""
+        described, _ = self._ask(f"group-partitions {partition_count}", json.dumps(group_ids).encode())
+        partitions: list[int] = json.loads(described)
+        return partitions
+
+    def hash_map_order(self, keys: Sequence[str]) -> list[str]:
+        """These keys as a HashMap lists them."""
+        described, _ = self._ask("hash-map-order", json.dumps(keys).encode())
+        order: list[str] = json.loads(described)
+        return order
 
     def _ask(self, command: str, data: bytes) -> tuple[bytes, bytes]:
         stdin = self._process.stdin

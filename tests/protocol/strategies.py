@@ -90,28 +90,28 @@ def integer_range(construct: Construct) -> tuple[int, int]:
     return -(1 << bits - 1), (1 << bits - 1) - 1
 
 
-def full_message(declaration: type[Data], version: int, *, unknown_tags: bool = False) -> Any:
+def full_message(declaration: type[Data], version: int, *, unknown_tags: bool = False, elements: int = 2) -> Any:
     """A message without a default, a null or an empty array, and if asked for, with an unknown tagged field wherever
-    one can be.
+    one can be. Its arrays have so many elements.
     """
-    return full_struct(layout(declaration, version), unknown_tags)
+    return full_struct(layout(declaration, version), unknown_tags, elements)
 
 
-def full_struct(tree: Layout, unknown_tags: bool) -> Message:
+def full_struct(tree: Layout, unknown_tags: bool, elements: int) -> Message:
     filled = {
-        declared.name: full_value(construct, seed, unknown_tags)
+        declared.name: full_value(construct, seed, unknown_tags, elements)
         for seed, (declared, construct) in enumerate([*tree.fields, *tree.tagged.values()], start=1)
     }
     return build(tree, filled, {UNKNOWN_TAGS[0]: b"unknown"} if unknown_tags and tree.flexible else {})
 
 
-def full_value(construct: Construct, seed: int, unknown_tags: bool) -> Any:
+def full_value(construct: Construct, seed: int, unknown_tags: bool, elements: int) -> Any:
     if isinstance(construct, Layout):
-        return full_struct(construct, unknown_tags)
+        return full_struct(construct, unknown_tags, elements)
     if isinstance(construct, NullableStructType):
-        return full_value(construct.struct, seed, unknown_tags)
+        return full_value(construct.struct, seed, unknown_tags, elements)
     if isinstance(construct, ArrayType):
-        return [full_value(construct.element, seed + index, unknown_tags) for index in range(2)]
+        return [full_value(construct.element, seed + index, unknown_tags, elements) for index in range(elements)]
     if isinstance(construct, TextType):
         return f"tëxt {seed}"
     if isinstance(construct, WithLength):

@@ -5,13 +5,17 @@ compressed.
 from itertools import accumulate
 from typing import Any
 
+import cramjam
+import lz4.frame
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kpy.protocol.compression import Codec
+from kpy.protocol.compression import Codec, compress
 from kpy.protocol.records import (
     DELETE_HORIZON,
+    HEADER_BYTES,
     LOG_APPEND_TIME,
     NO_LEADER_EPOCH,
     NO_PRODUCER_EPOCH,
@@ -28,11 +32,14 @@ from kpy.protocol.records import (
     build_control_batch,
     read_batches,
     sequence_plus,
+    stamp_crc,
 )
 from tests.protocol.java_codec import JavaCodec, JavaError, to_base64
 from tests.sweeps import examples
 
 INT64_MAX = (1 << 63) - 1
+FRAMED = [Record(f"key {number}".encode(), bytes(100)) for number in range(4)]
+PAYLOAD = bytes(build_batch(FRAMED, timestamp=5)[HEADER_BYTES:])
 timestamps = st.sampled_from([0, INT64_MAX]) | st.integers(0, 1 << 42)
 blobs = st.none() | st.binary(max_size=40) | st.builds(bytes, st.integers(100, 40_000))
 header_names = st.text(max_size=10)
@@ -195,6 +202,57 @@ def test_several_batches(java: JavaCodec, batches: list[list[Record]], codecs: l
     )
     for readable in (encoded, encoded + encoded[:40], encoded[:-1]):
         assert java.read_batches(readable) == [described_batch(batch) for batch in read_batches(readable)]
+
+
+def raw_snappy(data: bytes) -> bytes:
+    return bytes(cramjam.snappy.compress_raw(data))
+
+
+def xerial(*blocks: bytes) -> bytes:
+    head = b"\x82SNAPPY\x00\x00\x00\x00\x01\x00\x00\x00\x01"
+    return head + b"".join(len(block).to_bytes(4, "big") + block for block in blocks)
+
+
+def zstd_stream(data: bytes, level: int) -> bytes:
+    """As Java's stream writes it, which does not know the size and so takes the window of the level."""
+    stream = zstandard.ZstdCompressor(level).compressobj()
+    return bytes(stream.compress(data) + stream.flush())
+
+
+HALVES = (PAYLOAD[: len(PAYLOAD) // 2], PAYLOAD[len(PAYLOAD) // 2 :])
+FRAMINGS: dict[str, tuple[Codec, bytes]] = {
+    "gzip members": (Codec.GZIP, b"".join(compress(Codec.GZIP, half) for half in HALVES)),
+    "raw snappy": (Codec.SNAPPY, raw_snappy(PAYLOAD)),
+    "xerial blocks": (Codec.SNAPPY, xerial(*map(raw_snappy, HALVES))),
+    "xerial streams": (Codec.SNAPPY, b"".join(compress(Codec.SNAPPY, half) for half in HALVES)),
+    "an empty xerial block": (Codec.SNAPPY, xerial(raw_snappy(PAYLOAD), raw_snappy(b""))),
+    "lz4 with its size": (Codec.LZ4, lz4.frame.compress(PAYLOAD, block_linked=False, store_size=True)),
+    "lz4 with checksums": (
+        Codec.LZ4,
+        lz4.frame.compress(PAYLOAD, block_linked=False, content_checksum=True, block_checksum=True),
+    ),
+    "zstd frames": (Codec.ZSTD, b"".join(compress(Codec.ZSTD, half) for half in HALVES)),
+    "zstd behind a frame to skip": (Codec.ZSTD, b"\x50\x2a\x4d\x18\x03\0\0\0abc" + compress(Codec.ZSTD, PAYLOAD)),
+    "zstd with a checksum": (Codec.ZSTD, zstandard.ZstdCompressor(write_checksum=True).compress(PAYLOAD)),
+    "zstd without its size": (Codec.ZSTD, zstandard.ZstdCompressor(write_content_size=False).compress(PAYLOAD)),
+    "zstd with the largest window": (Codec.ZSTD, zstd_stream(PAYLOAD, level=22)),
+}
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_framings(java: JavaCodec, framing: str) -> None:
+    """Whatever a client's library makes of records is read by both: raw snappy and xerial's framing, several frames one
+    after the other, frames with and without sizes and checksums.
+    """
+    codec, stored = FRAMINGS[framing]
+    batch = build_batch(FRAMED, timestamp=5)[:HEADER_BYTES] + stored
+    batch[8:12] = (len(batch) - 12).to_bytes(4, "big")
+    batch[21:23] = codec.to_bytes(2, "big")
+    stamp_crc(batch)
+
+    described = described_batch(RecordBatch(batch))
+    assert [record["value"] for record in described["records"]] == [to_base64(record.value) for record in FRAMED]
+    assert java.read_batches(batch) == [described]
 
 
 def test_checksum(java: JavaCodec) -> None:

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
+from kafka.record.legacy_records import LegacyRecordBatchBuilder
 
-from kpy.protocol.compression import Codec
+from kpy.protocol.compression import Codec, DecompressionError, compress
 from kpy.protocol.crc import crc32c
 from kpy.protocol.records import (
     CONTROL,
@@ -141,6 +142,45 @@ def test_several_batches() -> None:
         list(read_batches(first + bytes(70)))
 
 
+@pytest.mark.parametrize("codec", Codec)
+def test_records_are_read_as_asked_for(codec: Codec) -> None:
+    """The first record comes out of a batch whose second is broken."""
+    payload = build_batch([(b"first", b"1"), (b"second", b"2")])[HEADER_BYTES:]
+    payload[-10:] = b"\xff" * 10
+    head = build_batch([(b"", b"")] * 2, codec=codec)[:HEADER_BYTES]
+    records = iter(RecordBatch(head + compress(codec, payload)))
+    assert next(records).key == b"first"
+    with pytest.raises(InvalidRecord):
+        next(records)
+
+
+@pytest.mark.parametrize("codec", [Codec.GZIP, Codec.SNAPPY, Codec.LZ4, Codec.ZSTD])
+def test_decompressed_when_asked_for(codec: Codec) -> None:
+    """Nothing is decompressed before a record is wanted."""
+    records = iter(RecordBatch(build_batch([(b"", b"")], codec=codec)[:HEADER_BYTES] + b"this is no stream"))
+    with pytest.raises(DecompressionError):
+        next(records)
+
+
+def test_batches_are_read_as_asked_for() -> None:
+    """The first batch comes out of bytes that go on with something else."""
+    batches = read_batches(build_batch([(b"a", b"1")]) + bytes(70))
+    assert [record.key for record in next(batches)] == [b"a"]
+    with pytest.raises(InvalidRecord):
+        next(batches)
+
+
+@pytest.mark.parametrize("magic", [0, 1])
+def test_older_formats(magic: int) -> None:
+    """Message sets of formats 0 and 1 are refused, not taken for batches. What a producer of them is told is in
+    `tests/storage/test_batch_validation.py`.
+    """
+    builder = LegacyRecordBatchBuilder(magic, compression_type=0, batch_size=1 << 20)
+    builder.append(0, timestamp=5, key=b"key", value=b"value" * 20)
+    with pytest.raises(InvalidRecord, match="no record batch"):
+        list(read_batches(bytes(builder.build())))
+
+
 def test_too_short() -> None:
     """A batch without its whole header is not one."""
     with pytest.raises(InvalidRecord):
@@ -206,6 +246,21 @@ def test_markers() -> None:
     assert (record.key, record.value) == (b"\x00\x00\x00\x01", b"\x00\x00\x00\x00\x00\x07")
     assert EndTransactionMarker.parse(record) == marker
     assert control_type(record) == ControlType.COMMIT
+
+
+def test_kafka_python_reads_markers() -> None:
+    """kafka-python knows our markers for what they are."""
+    for kind in (ControlType.ABORT, ControlType.COMMIT):
+        marker = EndTransactionMarker(kind, coordinator_epoch=7)
+        batch = DefaultRecordBatch(build_control_batch(marker.record(), timestamp=5, transactional=True, producer_id=3))
+        assert batch.validate_crc()
+        assert (batch.is_control_batch, batch.is_transactional, batch.producer_id) == (True, True, 3)
+        (record,) = batch
+        assert (record.version, record.abort, record.commit) == (
+            0,
+            kind is ControlType.ABORT,
+            kind is ControlType.COMMIT,
+        )
 
 
 @pytest.mark.parametrize("record", [Record(None, b""), Record(b"\0\0\0\2", bytes(6)), Record(b"\0\0\0\0", bytes(5))])

@@ -5,11 +5,13 @@ import re
 from pathlib import Path
 
 import pytest
+import trio
 
 from kpy.config import BrokerConfig
+from kpy.server import machine
 from kpy.server.broker import Broker, ShutdownError, StartupError
-from kpy.server.data_directory import open_files_max
-from tests.server.client import make_broker, running
+from kpy.server.data_directory import memory_max_bytes, open_files_max
+from tests.server.client import PATIENCE_SECONDS, make_broker, running
 from tests.server.failing_files import Disk, refuse_writing
 
 CLEAN_MARKER = ".kafka_cleanshutdown"
@@ -23,7 +25,7 @@ async def start_and_stop(broker: Broker) -> str:
 
 async def refusal(broker: Broker) -> str:
     """Why the broker does not start."""
-    with pytest.raises(StartupError) as caught:
+    with pytest.raises(StartupError) as caught, trio.fail_after(PATIENCE_SECONDS):
         await broker.run()
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -59,6 +61,18 @@ async def test_a_directory_that_is_not_ours_is_left_as_it_was(
     assert contents(tmp_path) == before
     meta.write_text(text)
     assert await start_and_stop(make_broker(tmp_path)) == cluster_id
+
+
+@pytest.mark.parametrize("name", ["bootstrap.checkpoint", "__cluster_metadata-0/quorum-state"])
+async def test_a_directory_of_apache_kafka(tmp_path: Path, name: str) -> None:
+    """A node's directory is left to it: its metadata log is one that kpy cannot go on with."""
+    await start_and_stop(make_broker(tmp_path))
+    (tmp_path / name).write_text("{}")
+    before = contents(tmp_path)
+
+    assert "belongs to a node of Apache Kafka" in await refusal(make_broker(tmp_path))
+
+    assert contents(tmp_path) == before
 
 
 async def test_a_directory_without_an_id_of_its_own_gets_one(tmp_path: Path) -> None:
@@ -135,6 +149,21 @@ async def test_a_stop_that_cannot_write_says_so_and_is_not_clean(tmp_path: Path,
         client = await serving.connect()
         assert (await client.produce("t", "more")).base_offset == 1
         assert (await client.produce("t", "more", partition=1)).base_offset == 1
+
+
+def test_how_much_memory_data_may_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of what there is, in a container of what it may have, or what it was told."""
+    assert memory_max_bytes(BrokerConfig({}), 1000) == 500
+    assert memory_max_bytes(BrokerConfig({"kpy.memory.max.bytes": "2000000"}), 1000) == 2_000_000
+    limit, none = tmp_path / "limit", tmp_path / "none"
+    monkeypatch.setattr(machine, "CGROUP_LIMITS", (str(none), str(limit)))
+    of_the_machine = machine.memory_bytes()
+    assert of_the_machine > 1 << 20
+    none.write_text("max\n")
+    limit.write_text("1048576\n")
+    assert machine.memory_bytes() == 1 << 20
+    limit.write_text(f"{1 << 62}\n")
+    assert machine.memory_bytes() == of_the_machine
 
 
 @pytest.mark.parametrize(

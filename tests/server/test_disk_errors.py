@@ -6,6 +6,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+import trio
 
 from kpy.protocol.errors import ErrorCode
 from kpy.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
@@ -35,6 +36,8 @@ from kpy.protocol.messages.offset_fetch import (
 from kpy.protocol.messages.produce import ProduceRequest, ProduceResponse, TopicProduceData
 from tests.server.client import Client, Serving, fetch_request, make_broker, produce_request, running
 from tests.server.failing_files import Disk
+from tests.server.test_restart import values
+from tests.storage.batches import NOW_MS
 
 STORAGE_ERROR = ErrorCode.KAFKA_STORAGE_ERROR
 NO_ID = UUID(int=0)
@@ -66,6 +69,14 @@ def both(*partitions: int) -> ProduceRequest:
     return request
 
 
+async def all_values(client: Client, topic: str) -> list[bytes]:
+    """Of every segment."""
+    found: list[bytes] = []
+    while more := await values(client, topic, len(found)):
+        found += more
+    return found
+
+
 async def produced(client: Client, request: ProduceRequest) -> list[int]:
     response = await client.ask(request, 9, ProduceResponse)
     return [data.error_code for topic in response.responses for data in topic.partition_responses]
@@ -93,6 +104,110 @@ async def test_a_batch_that_cannot_be_flushed(serving: Serving, disk: Disk) -> N
     refuse(disk, "sync")
     assert (await client.produce("bad-flushed", "v")).error_code == STORAGE_ERROR
     assert (await client.produce("good", "v")).error_code == 0
+
+
+class SteppedClock:
+    """Wall time that goes on when a test says so."""
+
+    def __init__(self) -> None:
+        self.time_ms = NOW_MS
+
+    def now_ms(self) -> int:
+        return self.time_ms
+
+
+async def test_a_directory_that_vanishes_and_comes_back(tmp_path: Path) -> None:
+    """Within a second what is appended is refused, other partitions go on, and all that was answered comes back."""
+    broker = make_broker(tmp_path / "data")
+    clock = broker.clock = SteppedClock()
+    async with running(broker) as serving:
+        client = await serving.connect()
+        await client.create_topic("bad", 2)
+        await client.create_topic("good")
+        for number in range(3):
+            assert (await client.produce("bad", f"{number}")).base_offset == number
+        (tmp_path / "data" / "bad-0").rename(tmp_path / "away")
+        clock.time_ms += 1000
+        for _ in range(2):
+            assert await produced(client, both(0, 1)) == [STORAGE_ERROR, 0, 0]
+        assert not (tmp_path / "data" / "bad-0").exists()
+        (tmp_path / "away").rename(tmp_path / "data" / "bad-0")
+        assert (await client.produce("bad", "3")).base_offset == 3
+    async with running(make_broker(tmp_path / "data")) as serving:
+        client = await serving.connect()
+        assert await values(client, "bad") == [b"0", b"1", b"2", b"3"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "path"),
+    [
+        ("create", ".log"),
+        ("replace", ".index"),
+        ("replace", ".timeindex"),
+        ("replace", ".snapshot"),
+        ("append", ".log"),
+    ],
+)
+@pytest.mark.parametrize("tears", [True, False])
+async def test_a_log_that_cannot_roll(tmp_path: Path, disk: Disk, operation: str, path: str, tears: bool) -> None:
+    """What would begin a segment is refused until the disk has room; then nothing is missing, also after a start."""
+    stored: list[bytes] = []
+    refused = 0
+    async with running(make_broker(tmp_path)) as serving:
+        client = await serving.connect()
+        await client.create_topic("bad", 1, {"internal.segment.bytes": "300"})
+        await client.create_topic("good")
+        disk.tears, disk.error = tears, errno.ENOSPC
+        for number in range(12):
+            value = f"{number}-" + "x" * 50
+            if number % 3 == 2:
+                disk.refuses = lambda asked, where: asked == operation and "bad-0" in where and path in where
+                error = (await client.produce("bad", value)).error_code
+                assert error in (0, STORAGE_ERROR)
+                assert (await client.produce("good", "v")).error_code == 0
+                if error:
+                    refused += 1
+                    assert (await client.produce("bad", value)).error_code == STORAGE_ERROR
+                disk.refuses = lambda asked, where: False
+                if not error:
+                    stored.append(value.encode())
+                    continue
+            assert (await client.produce("bad", value)).error_code == 0
+            stored.append(value.encode())
+        assert refused > 1
+        assert await all_values(client, "bad") == stored
+        assert len(serving.broker.services.partitions.find("bad", 0).log.segment_base_offsets) > 3
+    async with running(make_broker(tmp_path)) as serving:
+        assert await all_values(await serving.connect(), "bad") == stored
+
+
+async def test_a_new_epoch_that_cannot_be_written_down(tmp_path: Path, disk: Disk) -> None:
+    """The batch is refused, for its epoch would be forgotten; later both are there."""
+    async with running(make_broker(tmp_path)) as serving:
+        client = await serving.connect()
+        await client.create_topic("bad")
+        refuse(disk, "replace", path="leader-epoch-checkpoint", error=errno.ENOSPC)
+        for _ in range(2):
+            assert (await client.produce("bad", "v")).error_code == STORAGE_ERROR
+        disk.refuses = lambda operation, path: False
+        assert (await client.produce("bad", "v")).base_offset == 0
+        assert (tmp_path / "bad-0" / "leader-epoch-checkpoint").read_text() == "0\n1\n0 0\n"
+
+
+async def test_checkpoints_that_cannot_be_written(tmp_path: Path, disk: Disk, caplog: pytest.LogCaptureFixture) -> None:
+    """It is said, nothing else suffers, and the next ones are written."""
+    disk.error = errno.ENOSPC
+    async with running(make_broker(tmp_path, log_flush_offset_checkpoint_interval_ms="1")) as serving:
+        client = await serving.connect()
+        await client.create_topic("t")
+        disk.refuses = lambda operation, path: operation == "replace" and path.endswith("offset-checkpoint")
+        while "cannot write the checkpoints" not in caplog.text:
+            await trio.lowlevel.checkpoint()
+        disk.refuses = lambda operation, path: False
+        assert (await client.produce("t", "v")).error_code == 0
+        written = tmp_path / "replication-offset-checkpoint"
+        while not written.exists() or b"t 0 1" not in written.read_bytes():
+            await trio.lowlevel.checkpoint()
 
 
 async def test_fetch_from_a_partition_that_cannot_be_opened(serving: Serving, disk: Disk) -> None:

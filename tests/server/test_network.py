@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from trio.testing import wait_all_tasks_blocked
 from kpy.server.network import Endpoint, SocketStream, StreamClosed, accept_forever, bind
 from kpy.storage.disk_files import DiskFiles
 from kpy.storage.memory_files import MemoryFiles
+from tests.server.failing_files import Disk, FailingFiles
 
 MEGABYTE = bytes(range(256)) * 4096
 
@@ -58,6 +60,104 @@ async def test_parts_arrive_in_order_whatever_they_are(
         nursery.start_soon(stream.send, parts)
         assert await receive(client, len(expected)) == expected
     stream.close()
+    await client.aclose()
+
+
+@pytest.mark.parametrize("sendfile", [True, False])
+async def test_a_cold_range_is_read_ahead_piece_by_piece(
+    listener: socket.socket, tmp_path: Path, disk: Disk, sendfile: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never more than one piece before the client has taken the last; what is in memory is not read at all."""
+    if not sendfile:
+        monkeypatch.delattr(os, "sendfile")
+    files = FailingFiles(tmp_path)
+    cold, warm = files.open("cold"), files.open("warm")
+    cold.append(MEGABYTE * 17)
+    warm.append(MEGABYTE)
+    disk.is_cold = lambda path: path.endswith("cold")
+    parts = [cold.range(10, 1000), cold.range(100, 16 * len(MEGABYTE)), warm.range(0, len(MEGABYTE))]
+    stream, client = await connect(listener)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stream.send, parts)
+        await wait_all_tasks_blocked()
+        before = len(disk.brought)
+        assert 0 < before < 15
+        data = (MEGABYTE * 5)[10:1010] + (MEGABYTE * 17)[100 : 100 + 16 * len(MEGABYTE)] + MEGABYTE
+        assert await receive(client, len(data)) == data
+    brought = [(position, size) for _path, position, size in disk.brought]
+    assert brought == [(10, 1000), *((100 + piece * len(MEGABYTE), len(MEGABYTE)) for piece in range(16))]
+    stream.close()
+    await client.aclose()
+
+
+async def test_what_was_in_memory_may_not_be_after_a_while(
+    listener: socket.socket, tmp_path: Path, disk: Disk, autojump_clock: trio.testing.MockClock
+) -> None:
+    """A client that takes nothing for long finds its piece read again."""
+    file = FailingFiles(tmp_path).open("file")
+    file.append(MEGABYTE * 5)
+    stream, client = await connect(listener)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stream.send, [file.range(0, 5 * len(MEGABYTE))])
+        await trio.sleep(3)
+        assert disk.brought == []
+        disk.is_cold = lambda path: True
+        assert await receive(client, 5 * len(MEGABYTE)) == MEGABYTE * 5
+    assert 0 < disk.brought[0][1] < 5 * len(MEGABYTE)
+    stream.close()
+    await client.aclose()
+
+
+async def test_a_range_that_cannot_be_read_ends_the_connection(
+    listener: socket.socket, tmp_path: Path, disk: Disk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The size of the reply is said already. The file is remembered, and a line in the log says why."""
+    file = FailingFiles(tmp_path).open("file")
+    file.append(MEGABYTE)
+    disk.is_cold = lambda path: True
+    disk.refuses = lambda operation, path: operation == "bring"
+    stream, client = await connect(listener)
+    part = file.range(0, len(MEGABYTE))
+    with pytest.raises(StreamClosed):
+        await stream.send([part])
+    assert part.content.has_failed
+    assert "the disk fails" in caplog.text
+    stream.close()
+    await client.aclose()
+
+
+@pytest.mark.parametrize("sendfile", [True, False])
+async def test_deleting_replacing_and_cutting_change_nothing_of_a_reply(
+    listener: socket.socket, tmp_path: Path, sendfile: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the client takes its time. What was cut off is not sent, and nothing else in its place."""
+    if not sendfile:
+        monkeypatch.delattr(os, "sendfile")
+    files = DiskFiles(tmp_path, open_files_max=1)
+    file, other, cut = (files.open(name) for name in ("file", "other", "cut"))
+    for each in (file, other, cut):
+        each.append(MEGABYTE * 5)
+    stream, client = await connect(listener)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stream.send, [file.range(0, 5 * len(MEGABYTE)), other.range(7, len(MEGABYTE))])
+        await wait_all_tasks_blocked()
+        files.remove("file")
+        files.replace("other", b"something else")
+        file.close()
+        expected = MEGABYTE * 5 + (MEGABYTE * 5)[7 : 7 + len(MEGABYTE)]
+        assert await receive(client, len(expected)) == expected
+
+    received = b""
+    with pytest.RaisesGroup(StreamClosed):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stream.send, [cut.range(0, 5 * len(MEGABYTE))])
+            await wait_all_tasks_blocked()
+            cut.truncate(4 * len(MEGABYTE))
+            cut.append(b"X" * len(MEGABYTE))
+            received = await receive(client, 5 * len(MEGABYTE))
+    stream.close()
+    received += await receive(client, 5 * len(MEGABYTE))
+    assert received == (MEGABYTE * 5)[: len(received)]
     await client.aclose()
 
 
@@ -211,6 +311,31 @@ async def test_running_out_of_descriptors_is_logged_and_tried_again(
 
     assert listener.errors == []
     assert caplog.text.count("trying again") == 1
+
+
+async def test_connections_that_wait_are_accepted_together(listener: socket.socket) -> None:
+    """Members that start at the same time are not served one after the other, each after all requests of the others."""
+    turns, accepted = [0], []
+
+    async def others() -> None:
+        while True:
+            turns[0] += 1
+            await trio.lowlevel.checkpoint()
+
+    async with AsyncExitStack() as stack:
+        for _ in range(8):
+            port = listener.getsockname()[1]
+            await stack.enter_async_context(await trio.open_tcp_stream("127.0.0.1", port))
+        nursery = await stack.enter_async_context(trio.open_nursery())
+        nursery.start_soon(others)
+        nursery.start_soon(accept_forever, listener, lambda stream: accepted.append((turns[0], stream)))
+        while len(accepted) < 8:
+            await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    for _, stream in accepted:
+        stream.close()
+
+    assert len({turn for turn, _ in accepted}) == 1
 
 
 async def test_an_accept_error_that_nobody_expects_is_loud(autojump_clock: trio.testing.MockClock) -> None:

@@ -14,8 +14,10 @@ from kpy.protocol.messages.incremental_alter_configs import (
     IncrementalAlterConfigsResponse,
 )
 from kpy.server.file_removal import FileRemoval
+from kpy.server.workers import Workers
 from kpy.storage.memory_files import MemoryFiles
 from tests.server.client import FETCH_VERSION, Client, fetch_request, make_broker, running
+from tests.server.test_flushing import until
 
 KEEPS_ALL = {"retention.ms": "-1", "internal.segment.bytes": "100"}
 TOPIC, BROKER = 2, 4
@@ -108,12 +110,8 @@ async def test_deleted_files_stay_a_while(tmp_path: Path) -> None:
         client = await serving.connect()
         await topic_of_three_segments(client, "t")
         await alter(client, TOPIC, "t", "retention.bytes", "70")
-        await wait_all_tasks_blocked()
-        assert names() == [
-            "00000000000000000000.log.deleted",
-            "00000000000000000001.log.deleted",
-            "00000000000000000002.log",
-        ]
+        left = ["00000000000000000000.log.deleted", "00000000000000000001.log.deleted", "00000000000000000002.log"]
+        await until(lambda: names() == left)
     async with running(make_broker(tmp_path)) as serving:
         assert (await fetch(await serving.connect(), "t", 2)).log_start_offset == 2
         assert names() == ["00000000000000000002.log"]
@@ -143,7 +141,7 @@ class Announcing(MemoryFiles):
 async def test_files_are_removed_when_their_time_is_up(mock_clock: MockClock) -> None:
     """In the order of their times, whatever the order they came in; directories, too."""
     files = Announcing()
-    removal = FileRemoval(files)
+    removal = FileRemoval(files, Workers(1))
     async with trio.open_nursery() as nursery:
         removal.later(["t-0/late.deleted"], 60_000)
         nursery.start_soon(removal.run)

@@ -1,6 +1,6 @@
 """The runtime appends, then replays, then sets timers, then replies; loading is replaying."""
 
-from collections.abc import Awaitable, Hashable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 
 import pytest
 import trio
@@ -25,6 +25,7 @@ class FakeJournal:
         self.error: KafkaError | None = None
         self.max_batch_bytes = 1_000
         self.batches: list[int] = []
+        self.unsynced: list[Callable[[KafkaError | None], None]] | None = None
 
     def append_records(self, records: Sequence[KeyAndValue]) -> None:
         if self.error:
@@ -34,6 +35,12 @@ class FakeJournal:
             raise KafkaError(ErrorCode.MESSAGE_TOO_LARGE, "the batch is too large")
         self.batches.append(len(batch))
         self.records += records
+
+    def when_durable(self, tell: Callable[[KafkaError | None], None]) -> None:
+        if self.unsynced is None:
+            tell(None)
+        else:
+            self.unsynced.append(tell)
 
     def read_records(self) -> Iterable[KeyAndValue]:
         return list(self.records)
@@ -106,6 +113,35 @@ async def test_a_failed_append_changes_nothing_and_fails_the_replies(autojump_cl
 
     assert answer == heartbeat_response(ErrorCode.KAFKA_STORAGE_ERROR)
     assert runtime.machine.count == 0
+
+
+@pytest.mark.parametrize("failure", [None, KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, "no disk")])
+async def test_an_answer_waits_until_its_records_are_safe(
+    failure: KafkaError | None, autojump_clock: MockClock
+) -> None:
+    """The records count at once; the answer is what became of them on the disk."""
+    journal = FakeJournal()
+    journal.unsynced = []
+    runtime = make_runtime(journal)
+    parked = runtime.ask(runtime.machine.increment, error_response)
+    assert isinstance(parked, Awaitable)
+    assert runtime.machine.count == 1
+    (tell,) = journal.unsynced
+    tell(failure)
+    assert (await parked).error_code == (failure.code if failure else 0)
+
+
+async def test_unloading_answers_what_waits_for_the_disk(autojump_clock: MockClock) -> None:
+    """What becomes of the disk then is told to nobody."""
+    journal = FakeJournal()
+    journal.unsynced = []
+    runtime = make_runtime(journal)
+    parked = runtime.ask(runtime.machine.increment, error_response)
+    assert isinstance(parked, Awaitable)
+    runtime.unload()
+    (tell,) = journal.unsynced
+    tell(None)
+    assert (await parked).error_code == ErrorCode.NOT_COORDINATOR
 
 
 async def test_a_parked_request_is_answered_by_a_timer(autojump_clock: MockClock) -> None:

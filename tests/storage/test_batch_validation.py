@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kafka.record.legacy_records import LegacyRecordBatchBuilder
 
 from kpy.protocol.compression import Codec, Decompressor
 from kpy.protocol.errors import ErrorCode, KafkaError
@@ -89,6 +90,18 @@ REFUSED = {
 def test_refused(records: bytearray, code: ErrorCode) -> None:
     """A damaged batch gets the code that Kafka gives it."""
     assert code_of(records) is code
+
+
+@pytest.mark.parametrize("magic", [0, 1])
+@pytest.mark.parametrize("codec", [Codec.NONE, Codec.GZIP, Codec.SNAPPY])
+def test_older_formats(magic: int, codec: Codec) -> None:
+    """Message sets of formats 0 and 1 are refused at every version, as Kafka 4 refuses them, compressed or not."""
+    builder = LegacyRecordBatchBuilder(magic, compression_type=codec, batch_size=1 << 20)
+    for offset in range(2):
+        builder.append(offset, timestamp=NOW_MS, key=None, value=b"value")
+    message_set = bytes(builder.build())
+    for version in range(3, 14):
+        assert code_of(message_set, version=version) is ErrorCode.INVALID_RECORD
 
 
 STORED = {

@@ -171,34 +171,80 @@ def test_what_a_deleted_file_takes(tmp_path: Path) -> None:
     assert content.deleted_bytes() == 4
 
 
-@pytest.mark.skipif(not hasattr(os, "RWF_NOWAIT"), reason="the platform does not say what is in memory")
-def test_what_is_not_in_memory_is_brought(tmp_path: Path) -> None:
+class PageCache:
+    """What `os.preadv` reads without waiting: in pages, those that were read by somebody who waited."""
+
+    NO_WAIT = 1 << 20
+    PAGE = 4096
+
+    def __init__(self) -> None:
+        self.pages: set[int] = set()
+        self.really_read = os.preadv
+
+    def preadv(self, number: int, buffers: list[bytearray], position: int, flags: int = 0) -> int:
+        size = self.really_read(number, buffers, position)
+        pages = range(position // self.PAGE, -(-(position + size) // self.PAGE))
+        if not flags & self.NO_WAIT:
+            self.pages.update(pages)
+            return size
+        missing = [page for page in pages if page not in self.pages]
+        if missing and missing[0] == pages[0]:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return missing[0] * self.PAGE - position if missing else size
+
+
+def test_what_is_not_in_memory_is_brought(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading without waiting says so, and works when the bytes were read by somebody who may wait."""
-    files = DiskFiles(tmp_path)
-    file = files.open("file")
-    file.append(bytes(4 * PROBE_BYTES))
+    cache = PageCache()
+    monkeypatch.setattr(os, "preadv", cache.preadv)
+    monkeypatch.setattr("kpy.storage.descriptors._nowhere", lambda: None)
+    monkeypatch.setattr("kpy.storage.descriptors._NO_WAIT", cache.NO_WAIT)
+    (tmp_path / "file").write_bytes(bytes(range(256)) * 4096)
+    file = DiskFiles(tmp_path).open("file")
     content = file.pin()
-    if content.is_resident(0, file.size) is None:
-        pytest.skip("the file system does not say what is in memory")
-    assert content.is_resident(0, file.size)
-    file.sync()
-    os.posix_fadvise(content.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    if content.is_resident(PROBE_BYTES, 1):
-        pytest.skip("the file system keeps everything in memory")
-    assert not content.is_resident(0, file.size)
-    with pytest.raises(NotResident) as caught:
-        file.read_resident(5000, 100)
+    assert content.is_resident(0, file.size) is False
+    for _ in range(2):
+        with pytest.raises(NotResident) as caught:
+            file.read_resident(5000, 4000)
+        cache.pages = {1}  # a part of it is not enough
     caught.value.bring()
-    assert file.read_resident(5000, 100) == bytes(100)
+    assert file.read_resident(5000, 4000) == (bytes(range(256)) * 4096)[5000:9000]
+    content.bring(0, PROBE_BYTES)
+    assert content.is_resident(0, PROBE_BYTES) is True
+    assert content.is_resident(0, PROBE_BYTES + 1) is False
+    assert content.is_resident(PROBE_BYTES // 2, PROBE_BYTES) is False
     content.bring(0, file.size)
-    assert content.is_resident(0, file.size)
-    assert file.read_resident(file.size - 10, 100) == bytes(10)
+    assert content.is_resident(0, file.size) is True
+    assert len(file.read_resident(file.size - 10, 100)) == 10
     assert file.read_resident(file.size, 100) == b""
 
 
-def test_a_platform_that_does_not_say_what_is_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is known, and reading waits."""
-    monkeypatch.setattr("kpy.storage.descriptors._NO_WAIT", None)
+@pytest.mark.parametrize("has_sendfile", [True, False])
+def test_bringing_ends_with_the_file(tmp_path: Path, has_sendfile: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever way the bytes go; and up to where is remembered, for the next piece."""
+    if not has_sendfile:
+        monkeypatch.delattr(os, "sendfile")
     (file,) = write(DiskFiles(tmp_path), "file")
+    content = file.pin()
+    assert content.brought_until == -1
+    content.bring(0, 4)
+    assert content.brought_until == 4
+    content.bring(2, 1000)
+    assert content.brought_until == 1002
+
+
+def test_a_platform_that_does_not_say_what_is_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor a file system: nothing is known, and reading waits."""
+
+    def refuses(number: int, buffers: list[bytearray], position: int, flags: int = 0) -> int:
+        assert flags
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    (file,) = write(DiskFiles(tmp_path), "file")
+    monkeypatch.setattr("kpy.storage.descriptors._NO_WAIT", None)
+    assert file.pin().is_resident(0, 4) is None
+    assert file.read_resident(0, 10) == b"file"
+    monkeypatch.setattr("kpy.storage.descriptors._NO_WAIT", PageCache.NO_WAIT)
+    monkeypatch.setattr(os, "preadv", refuses)
     assert file.pin().is_resident(0, 4) is None
     assert file.read_resident(0, 10) == b"file"

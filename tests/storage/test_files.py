@@ -1,4 +1,6 @@
+import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -151,3 +153,105 @@ def test_memory_keeps_nothing() -> None:
     """Two memories have nothing in common."""
     MemoryFiles().replace("file", b"x")
     assert MemoryFiles().read("file") is None
+
+
+# --- what is recent
+
+
+@given(appends=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 40)), max_size=40))
+def test_what_is_recent(tmp_path_factory: pytest.TempPathFactory, appends: list[tuple[int, int]]) -> None:
+    """Nothing but what is among the last bytes that any file was given, up to one append; and the very last always."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kpy.storage.disk_files.RECENT_BYTES_MAX", 100)
+        files = DiskFiles(tmp_path_factory.mktemp("recent"))
+        opened = [files.open(f"file{number}") for number in range(3)]
+        written: list[tuple[int, int]] = []
+        for number, size in appends:
+            written += [(number, opened[number].size + index) for index in range(size)]
+            opened[number].append(bytes(size))
+        for age, (number, position) in enumerate(reversed(written)):
+            is_recent = opened[number].range(position, 1).is_recent
+            assert not is_recent or age < 100 + 40
+            assert is_recent or age >= 50 - 40
+        again = DiskFiles(files.location).open("file0")
+        assert not again.size or not again.range(again.size - 1, 1).is_recent
+
+
+# --- how much files take in memory
+
+
+def test_memory_is_bounded() -> None:
+    """What would go beyond is refused, and the file is as it was; what is smaller still fits."""
+    files = MemoryFiles(bytes_max=100_000)
+    file = files.open("file")
+    file.append(bytes(90_000))
+    with pytest.raises(OSError, match=r"used up \(kpy.memory.max.bytes=100000\)") as caught:
+        file.append(bytes(20_000))
+    assert caught.value.errno == errno.ENOSPC
+    assert file.size == 90_000
+    file.append(bytes(5_000))
+    assert file.size == 95_000
+    with pytest.raises(OSError, match="used up"):
+        files.open("other").append(bytes(10_000))
+
+
+def test_what_goes_gives_its_memory_back() -> None:
+    """Removing, replacing, renaming over, cutting, and removing a directory; not twice."""
+    files = MemoryFiles(bytes_max=100_000)
+    before = files.memory.used_bytes
+    files.make_directory("d")
+    for name in ("a", "b", "d/c", "d/e"):
+        files.open(name).append(bytes(10_000))
+    held = files.open("a").range(0, 10_000)
+    files.remove("a")
+    files.remove("a")
+    files.replace("b", bytes(5_000))
+    files.rename("b", "d/c")
+    files.open("d/e").truncate(100)
+    assert files.memory.used_bytes < 10_000
+    files.remove_directory("d")
+    files.remove_directory("d")
+    assert files.memory.used_bytes == before
+    assert held.read() == bytes(10_000)
+    assert held.content.deleted_bytes() == 10_000
+
+
+def test_files_without_content_take_memory_too() -> None:
+    """Many small partitions are not free."""
+    files = MemoryFiles(bytes_max=100_000)
+    with pytest.raises(OSError, match="used up"):
+        for number in range(100):
+            files.open(f"file{number}")
+
+
+def test_some_files_may_go_beyond() -> None:
+    """So that what frees memory can be written down: but not without end."""
+    files = MemoryFiles(bytes_max=100_000, reserved_for="metadata")
+    files.make_directory("metadata")
+    files.make_directory("data")
+    with pytest.raises(OSError, match="used up"):
+        files.open("data/log").append(bytes(100_000))
+    journal = files.open("metadata/log")
+    for _ in range(10):
+        journal.append(bytes(90_000))
+    files.replace("data/checkpoint", bytes(90_000))
+    used = files.memory.used_bytes
+    with pytest.raises(OSError, match="used up"):
+        files.replace("data/checkpoint", bytes(1_000_000))
+    assert files.memory.used_bytes == used
+    with pytest.raises(OSError, match="used up"):
+        journal.append(bytes(1_000_000))
+
+
+@given(sizes=st.lists(st.integers(0, 3000), max_size=30))
+def test_memory_is_given_back_to_the_byte(sizes: list[int]) -> None:
+    """However a file grew, was refused and was cut."""
+    files = MemoryFiles(bytes_max=30_000)
+    for size in sizes:
+        with suppress(OSError):
+            files.open("file").append(bytes(size))
+        if size % 5 == 0:
+            files.open("file").truncate(files.size("file") // 2)
+        assert files.memory.used_bytes <= 30_000
+    files.remove("file")
+    assert files.memory.used_bytes == 0

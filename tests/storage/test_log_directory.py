@@ -25,7 +25,7 @@ def test_create_and_get(files: Files) -> None:
     directory = LogDirectory.open(files)
     assert directory.get("my-topic.x", 3) is None
     append(directory.create("my-topic.x", 3, FIRST), "a")
-    assert files.read("my-topic.x-3/partition.metadata") == b"version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAQ\n"
+    assert files.read("my-topic.x-3/partition.metadata") == b"version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAQ"
     directory.close()
     again = LogDirectory.open(files)
     log = again.get("my-topic.x", 3)
@@ -157,7 +157,7 @@ def test_log_starts_outlive_a_kill(files: Files, after_kill: Callable[[], Files]
     log = directory.create("orders", 0, UUID(int=1))
     append(log, "a", "b", "c")
     log.delete_records_before(2)
-    directory.checkpoint_log_starts()
+    directory.write(directory.log_start_offsets())
     again = LogDirectory.open(after_kill()).get("orders", 0)
     assert again is not None
     assert (again.log_start_offset, again.end_offset) == (2, 3)

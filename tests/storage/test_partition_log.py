@@ -296,9 +296,12 @@ def test_leader_epochs(log: PartitionLog) -> None:
 
 
 def test_delete_records(log: PartitionLog, files: Files) -> None:
-    """The log starts where it was told to; segments and snapshots before are gone."""
+    """The log starts where it was told to; segments and snapshots before are gone when they are to be removed."""
     append_sized(log, 35)
     assert log.delete_records_before(25) == 25
+    assert log.remove_deleted() == 0  # the start is not written down yet
+    log.start_on_disk = 25
+    assert log.remove_deleted() == 2
     log.check_invariants()
     assert list(log.segment_base_offsets) == [20, 30]
     assert log.delete_records_before(10) == 25
@@ -308,7 +311,8 @@ def test_delete_records(log: PartitionLog, files: Files) -> None:
     ]
     assert not any(name.startswith("00000000000000000010") for name in files.list("topic-0"))
     assert [b.header.base_offset for b in read_batches(read(log, 25))] == list(range(25, 30))
-    assert log.delete_records_before(35) == 35
+    log.start_on_disk = log.delete_records_before(35)
+    assert (log.remove_deleted(), log.log_start_offset) == (1, 35)
     assert list(log.segment_base_offsets) == [30]
     assert read(log, 35) == b""
     append_sized(log, 1)
@@ -344,26 +348,6 @@ def test_coordinator_records(log: PartitionLog) -> None:
         (b"k", b"v", NOW_MS),
         (b"k2", None, NOW_MS),
     ]
-
-
-def test_flushing_by_count(files: Files) -> None:
-    """flush.messages flushes after so many records."""
-    log = new_log(files, LogConfig(flush_messages=3))
-    append(log, "a", "b")
-    assert log.recovery_point == 0
-    append(log, "c")
-    assert log.recovery_point == 3
-
-
-def test_flush(log: PartitionLog, files: Files) -> None:
-    """After a flush the indexes are there, and the recovery point is the end."""
-    append_sized(log, 15)
-    log.flush()
-    assert log.recovery_point == 15
-    assert files.size("topic-0/00000000000000000010.index") == 8
-    log.flush()
-    append_sized(log, 1)
-    assert log.recovery_point == 15
 
 
 def test_no_space(log: PartitionLog, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:

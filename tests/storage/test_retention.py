@@ -107,7 +107,9 @@ def new_log(files: Files, config: LogConfig = CONFIG, segments: int = 4) -> Part
 
 
 def delete_old(log: PartitionLog, now_ms: int = NOW_MS) -> int:
-    deleted = log.delete_old_segments(high_watermark=log.end_offset, now_ms=now_ms)
+    log.give_up_old_segments(high_watermark=log.end_offset, now_ms=now_ms)
+    log.start_on_disk = log.log_start_offset
+    deleted = log.remove_deleted()
     log.check_invariants()
     return deleted
 
@@ -167,12 +169,11 @@ def test_the_time_of_a_file(tmp_path: Path) -> None:
 
 
 def test_some_at_a_time() -> None:
-    """Of a long log a few segments go at once, and the next calls delete the rest; DeleteRecords leaves them, too."""
+    """Of a long log a few segments go at once, and the next calls remove the rest."""
     log = new_log(MemoryFiles(), segments=3 * SEGMENTS_AT_ONCE + 2)
     log.delete_records_before(2 * SEGMENTS_AT_ONCE * 2 + 1)
     assert log.log_start_offset == 4 * SEGMENTS_AT_ONCE + 1
-    assert log.segment_base_offsets[0] == 2 * SEGMENTS_AT_ONCE
-    assert [delete_old(log), delete_old(log)] == [SEGMENTS_AT_ONCE, 0]
+    assert [delete_old(log), delete_old(log), delete_old(log)] == [SEGMENTS_AT_ONCE, SEGMENTS_AT_ONCE, 0]
     assert log.segment_base_offsets[0] == 4 * SEGMENTS_AT_ONCE
 
 

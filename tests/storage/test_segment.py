@@ -8,7 +8,8 @@ from kpy.storage.files import Files
 from kpy.storage.log_config import LogConfig
 from kpy.storage.memory_files import MemoryFiles
 from kpy.storage.offset_index import IndexCorrupt
-from kpy.storage.segment import Segment, file_name
+from kpy.storage.segment import Segment
+from kpy.storage.segment_files import file_name
 from tests.storage.batches import NOW_MS, batch, sized_batch
 
 BASE = 100
@@ -32,7 +33,7 @@ def test_index_entries(files: Files) -> None:
     """After more than index.interval.bytes, the next batch gets an entry in both indexes."""
     segment = new_segment(files)
     fill(segment, 8)
-    segment.flush()
+    segment.write_indexes(sync=True)
     assert files.read(INDEX) == struct.pack(">iiii", 3, 300, 6, 600)
     assert files.read(TIMES) == struct.pack(">qiqi", NOW_MS + 3, 3, NOW_MS + 6, 6)[:12] + struct.pack(
         ">qi", NOW_MS + 6, 6
@@ -89,9 +90,9 @@ def test_load(files: Files) -> None:
     fill(loaded, 3, first=10)
     segment = new_segment(MemoryFiles())
     fill(segment, 13)
-    loaded.flush()
-    segment.flush()
-    assert files.read(INDEX) == segment._offsets().encode()
+    loaded.write_indexes(sync=True)
+    segment.write_indexes(sync=True)
+    assert files.read(INDEX) == segment._indexed().offsets.encode()
 
 
 DAMAGES = {
@@ -119,16 +120,16 @@ def test_damage(files: Files, damage: str) -> None:
     damaged = Segment(files, "t-0", BASE, 200)
     with pytest.raises(IndexCorrupt):
         damaged.load()
-    recovered = list(damaged.recover())
+    recovered = list(damaged.recover(keep_before=0))
     count = {"torn log": 9, "short log": 5}.get(damage, 10)
-    assert [header.base_offset for header, _ in recovered] == list(range(BASE, BASE + count))
+    assert [place.header.base_offset for place in recovered] == list(range(BASE, BASE + count))
     assert damaged.size == 100 * count
     damaged.seal()
     expected = new_segment(MemoryFiles())
     fill(expected, count)
     expected.seal()
-    assert files.read(INDEX) == expected._offsets().encode()
-    assert files.read(TIMES) == expected._times().encode()
+    assert files.read(INDEX) == expected._indexed().offsets.encode()
+    assert files.read(TIMES) == expected._indexed().times.encode()
     assert Segment(files, "t-0", BASE, 200).load() == BASE + count
 
 
@@ -145,16 +146,18 @@ def test_an_entry_that_is_wrong(files: Files, entry: tuple[int, int]) -> None:
 
 
 def test_damage_in_the_middle(files: Files) -> None:
-    """Recovery ends before the first batch that is not sound; rebuilding only the indexes cuts nothing."""
+    """Behind the recovery point a segment ends before the first batch that is not sound; before it nothing is cut."""
     segment = new_segment(files)
     fill(segment, 10)
     data = bytearray(files.read(LOG) or b"")
     data[480] ^= 1
     files.replace(LOG, bytes(data))
     damaged = Segment(files, "t-0", BASE, 200)
-    assert damaged.rebuild() == BASE + 10
+    assert len(list(damaged.recover(keep_before=BASE + 10))) == 9
     assert (damaged.size, damaged.position_of(109)) == (1000, 900)
-    assert len(list(damaged.recover())) == 4
+    assert [(damage.position, damage.end_position) for damage in damaged.damages] == [(400, 500)]
+    damaged = Segment(files, "t-0", BASE, 200)
+    assert len(list(damaged.recover(keep_before=BASE + 4))) == 4
     assert damaged.size == 400
 
 
@@ -163,7 +166,7 @@ def test_recovery_wants_ascending_offsets(files: Files) -> None:
     segment = new_segment(files)
     fill(segment, 3)
     fill(segment, 1, first=1)
-    assert len(list(Segment(files, "t-0", BASE, 200).recover())) == 3
+    assert len(list(Segment(files, "t-0", BASE, 200).recover(keep_before=0))) == 3
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def test_floor(entries: list[tuple[int, int]], wanted: int) -> None:
     """Before the floor every timestamp is smaller, as a plain search finds it."""
     ascending = list(zip(sorted({entry[0] for entry in entries}), sorted(entry[1] for entry in entries), strict=False))
     index = index_of(*ascending)
-    assert index.floor(wanted) == max((offset for timestamp, offset in ascending if timestamp <= wanted), default=0)
+    assert index.floor(wanted) == max((entry for entry in ascending if entry[0] <= wanted), default=None)
     read = TimeIndex.decode(index.encode())
     assert (read.timestamps, read.offsets) == (index.timestamps, index.offsets)
 

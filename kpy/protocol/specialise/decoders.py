@@ -229,8 +229,8 @@ class _DecoderWriter:
         self._run.append(("B" if compact else fixed_format(construct.length) or "", length))
         self.flush()
         if compact and construct.nullable:
+            line(f"if {length} > 127: {length}, p = read_unsigned_varint(b, p - 1)")
             with self._source.block(f"if {length}:"):
-                line(f"if {length} > 127: {length}, p = read_long_length(b, p)")
                 self._content(construct, target, length, f"{length} - 1")
             line(f"else: {target} = None")
         elif compact:

@@ -14,7 +14,7 @@ from kpy.server.handlers import handles
 
 
 @handles(DeleteRecordsRequest)
-def delete_records(request: DeleteRecordsRequest, context: RequestContext) -> DeleteRecordsResponse:
+async def delete_records(request: DeleteRecordsRequest, context: RequestContext) -> DeleteRecordsResponse:
     """Answer the new start of each partition.
 
     Unlike Apache Kafka, which writes log starts once a minute, the broker has them on the disk when it answers: what
@@ -26,10 +26,15 @@ def delete_records(request: DeleteRecordsRequest, context: RequestContext) -> De
         )
         for topic in request.topics
     ]
+    partitions = context.services.partitions
     try:
-        context.services.partitions.checkpoint_log_starts()
+        await partitions.checkpoint_log_starts()
     except KafkaError as error:
         _fail(topics, error)
+    for topic in topics:
+        for partition in topic.partitions:
+            if not partition.error_code:
+                partitions.remove_deleted(topic.name, partition.partition_index)
     return DeleteRecordsResponse(topics=topics)
 
 

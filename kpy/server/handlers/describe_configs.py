@@ -69,7 +69,7 @@ def _described(
         return _refusal(asked, error)
     return DescribeConfigsResult(
         error_code=ErrorCode.NONE,
-        error_message=None,
+        error_message="",
         resource_type=asked.resource_type,
         resource_name=asked.resource_name,
         configs=configs,
@@ -79,8 +79,8 @@ def _described(
 def _refusal(asked: DescribeConfigsResource, error: KafkaError) -> DescribeConfigsResult:
     return DescribeConfigsResult(
         error_code=error.code,
-        # Of a topic that there is not, Kafka says so without words.
-        error_message=None if error.code is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION else error.message,
+        # Of a topic that there is not, Kafka says so without words; it leaves the message at its default, as above.
+        error_message="" if error.code is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION else error.message,
         resource_type=asked.resource_type,
         resource_name=asked.resource_name,
         configs=[],

@@ -5,7 +5,8 @@ its segment files, which go out without passing through here. The limits are sof
 that has any always gives a whole one (KIP-74). Sessions are in `kpy.server.fetch_sessions` (KIP-227).
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
+from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
@@ -13,6 +14,7 @@ import trio
 
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.protocol.messages.fetch import (
+    AbortedTransaction,
     EpochEndOffset,
     FetchableTopicResponse,
     FetchPartition,
@@ -22,6 +24,7 @@ from kpy.protocol.messages.fetch import (
     LeaderIdAndEpoch,
     PartitionData,
 )
+from kpy.server.cold_reads import PREPARATIONS_MAX, NotReady
 from kpy.server.context import RequestContext
 from kpy.server.fetch_sessions import TOPIC_IDS_SINCE, FetchSession
 from kpy.server.handlers import handles
@@ -47,10 +50,26 @@ def fetch(request: FetchRequest, context: RequestContext) -> FetchResponse | Awa
     else:
         reading = _Reading(request, context, session.topics(), session.topic_names)
     reading.read()
-    at_once = request.max_wait_ms <= 0 or context.services.stopping
-    if at_once or reading.size_bytes >= request.min_bytes or reading.failed or not reading.watched:
+    deadline = now + request.max_wait_ms / 1000
+    if reading.unready:
+        return _prepare(reading, session, deadline)
+    if _is_enough(reading):
         return _respond(reading, session)
-    return _wait(reading, session, _watch(reading), now + request.max_wait_ms / 1000)
+    return _wait(reading, session, _watch(reading), deadline)
+
+
+def _is_enough(reading: "_Reading") -> bool:
+    request = reading.request
+    at_once = request.max_wait_ms <= 0 or reading.context.services.stopping
+    return at_once or reading.size_bytes >= request.min_bytes or reading.failed or not reading.watched
+
+
+async def _prepare(reading: "_Reading", session: FetchSession | None, deadline: float) -> FetchResponse:
+    """As `fetch`, where the disk has to be waited for first."""
+    await reading.prepare()
+    if _is_enough(reading):
+        return _respond(reading, session)
+    return await _wait(reading, session, _watch(reading), deadline)
 
 
 def _watch(reading: "_Reading") -> Waiter:
@@ -71,6 +90,7 @@ async def _wait(reading: "_Reading", session: FetchSession | None, waiter: Waite
             for partition in reading.watched:
                 partition.waiters.discard(waiter)
         reading.read()
+        await reading.prepare()
         enough = reading.size_bytes >= reading.request.min_bytes
         if enough or reading.failed or patience.cancelled_caught or reading.context.services.stopping:
             return _respond(reading, session)
@@ -124,6 +144,9 @@ class _Reading:
         self.failed = False
         self.watched: list[Partition] = []
         self.answers: list[FetchableTopicResponse] = []
+        self.unready: list[tuple[Partition, NotReady]] = []
+        self._readable: dict[Partition, int] = {}
+        self._may_wait = False
         self._partitions = context.services.partitions
         self._committed_only = request.isolation_level == READ_COMMITTED
         self._replica_id = (
@@ -137,8 +160,26 @@ class _Reading:
         self.size_bytes = 0
         self.failed = False
         self.watched = []
+        self.unready = []
         self._left_bytes = min(self.request.max_bytes, self.context.services.config.fetch_max_bytes)
         self.answers = [self._read_topic(topic) for topic in self._topics]
+
+    async def prepare(self) -> None:
+        """Have done what stands in the way of an answer, and read again, until nothing does."""
+        for _ in range(PREPARATIONS_MAX):
+            unready = self.unready
+            if not unready:
+                return
+            results = await self.context.services.read_in_worker(partial(_prepare_all, unready))
+            for (partition, reason), result in zip(unready, results, strict=True):
+                readable_bytes = reason.learn(result)
+                if readable_bytes is not None:
+                    self._readable[partition] = readable_bytes
+            self.read()
+        if self.unready:
+            self._may_wait = True
+            self.read()
+            self._may_wait = False
 
     def _resolve(self, asked: FetchTopic) -> _Topic:
         image = self._partitions.image
@@ -195,19 +236,28 @@ class _Reading:
             return _refuse(asked, error.code)
 
     def _read_records(self, partition: Partition, asked: FetchPartition) -> PartitionData:
-        read = partition.read(
-            asked.fetch_offset,
-            min(asked.partition_max_bytes, self._left_bytes),
-            committed_only=self._committed_only,
-            at_least_one=self.size_bytes == 0,
-        )
         self.watched.append(partition)
+        try:
+            read = partition.read(
+                asked.fetch_offset,
+                min(asked.partition_max_bytes, self._left_bytes),
+                committed_only=self._committed_only,
+                at_least_one=self.size_bytes == 0,
+                readable_bytes=self._readable.get(partition) if self._readable else None,
+                may_wait=self._may_wait,
+            )
+        except NotReady as reason:
+            self.unready.append((partition, reason))
+            return _describe(partition, asked)
         self.size_bytes += read.size_bytes
         self._left_bytes = max(self._left_bytes - read.size_bytes, 0)
         data = _describe(partition, asked)
         data.records = read.parts
         if self._committed_only:
-            data.aborted_transactions = []
+            data.aborted_transactions = [
+                AbortedTransaction(producer_id=aborted.producer_id, first_offset=aborted.first_offset)
+                for aborted in partition.log.aborted_transactions(asked.fetch_offset, read.upper_bound)
+            ]
         return data
 
     def _diverging(self, partition: Partition, asked: FetchPartition, diverging: EpochEndOffset) -> PartitionData:
@@ -225,6 +275,11 @@ class _Reading:
         if known is not None and self.context.version >= CURRENT_LEADER_SINCE:
             data.current_leader = LeaderIdAndEpoch(leader_id=known.leader, leader_epoch=known.leader_epoch)
         return data
+
+
+def _prepare_all(unready: Sequence[tuple[Partition, NotReady]]) -> list[object]:
+    """What a worker does for a fetch; for many partitions at once, for each hand-over costs."""
+    return [reason.prepare() for _partition, reason in unready]
 
 
 def _describe(partition: Partition, asked: FetchPartition) -> PartitionData:

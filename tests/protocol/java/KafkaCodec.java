@@ -34,7 +34,9 @@ import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.StreamSupport;
 
 /**
@@ -47,6 +49,9 @@ import java.util.stream.StreamSupport;
  * message CLASS VERSION, its bytes   its JSON, and its bytes as Kafka writes them
  * read-batches, their bytes          a list of the batches, nothing
  * write-batch, its JSON              nothing, its bytes
+ * group-partitions COUNT, a JSON     the partition of __consumer_offsets of each, nothing
+ *   list of group ids
+ * hash-map-order, a JSON list        the list in the order of a HashMap, nothing
  * </pre>
  */
 public final class KafkaCodec {
@@ -92,6 +97,8 @@ public final class KafkaCodec {
             case "message" -> message(Class.forName(command[1]), Short.parseShort(command[2]), ByteBuffer.wrap(data));
             case "read-batches" -> readBatches(ByteBuffer.wrap(data));
             case "write-batch" -> writeBatch(JSON.readTree(data));
+            case "group-partitions" -> groupPartitions(Integer.parseInt(command[1]), JSON.readTree(data));
+            case "hash-map-order" -> hashMapOrder(JSON.readTree(data));
             default -> throw new IllegalArgumentException(command[0]);
         };
     }
@@ -107,6 +114,19 @@ public final class KafkaCodec {
             .invoke(null, message, version, false);
         byte[] written = Utils.toArray(MessageUtil.toByteBufferAccessor(message, version).buffer());
         return new Answer(JSON.writeValueAsBytes(json), written);
+    }
+
+    /** As GroupCoordinatorService.partitionFor, which wants a whole coordinator around it. */
+    private static Answer groupPartitions(int count, JsonNode groupIds) throws IOException {
+        ArrayNode partitions = JSON.createArrayNode();
+        groupIds.forEach(id -> partitions.add(Utils.abs(id.textValue().hashCode()) % count));
+        return new Answer(JSON.writeValueAsBytes(partitions), NOTHING);
+    }
+
+    private static Answer hashMapOrder(JsonNode keys) throws IOException {
+        Map<String, Integer> map = new HashMap<>();
+        keys.forEach(key -> map.put(key.textValue(), 1));
+        return new Answer(JSON.writeValueAsBytes(map.keySet()), NOTHING);
     }
 
     private static Answer readBatches(ByteBuffer encoded) throws IOException {

@@ -119,7 +119,12 @@ def test_what_cannot_be_described(broker: HandlerContext, kind: int, name: str, 
     """What is not there has Kafka's code; only an unknown topic is answered without words."""
     result = ask(broker, kind, name)
     assert (result.error_code, result.configs) == (code, [])
-    assert (result.error_message is None) == (code is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+    assert (result.error_message == "") == (code is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+
+
+def test_no_error_has_an_empty_message(broker: HandlerContext) -> None:
+    """Kafka never sends null for the message, as it does elsewhere: where there is nothing to say it is empty."""
+    assert ask(broker, BROKER, "1").error_message == ""
 
 
 def test_old_versions(broker: HandlerContext) -> None:

@@ -15,6 +15,7 @@ from kpy.server.context import RequestContext
 from kpy.server.handlers.fetch import fetch
 from tests.server.client import FETCH_VERSION, Serving, fetch_request, make_broker, running
 from tests.storage.batches import batch
+from tests.storage.transactions import abort, send
 
 
 @pytest.fixture
@@ -122,3 +123,25 @@ async def test_a_session_remembers_the_name_of_a_deleted_topic(serving: Serving)
     await client.create_topic("t")
     assert error(opened.session_id, 2) is ErrorCode.INCONSISTENT_TOPIC_ID
     assert error(0, -1) is ErrorCode.UNKNOWN_TOPIC_ID
+
+
+@pytest.mark.parametrize(("isolation_level", "expected"), [(0, None), (1, [(5, 0)])])
+async def test_aborted_transactions(
+    serving: Serving, isolation_level: int, expected: list[tuple[int, int]] | None
+) -> None:
+    """Who reads committed records is told what to drop and sees nothing of an open transaction; others are not."""
+    log = serving.broker.services.partitions.find("t", 0).log
+    send(log, 5, 0)
+    abort(log, 5)
+    decided_bytes = log.size_bytes
+    send(log, 6, 0)
+    serving.broker.services.partitions.find("t", 0).append(batch("v"))
+    request = fetch_request("t")
+    request.isolation_level = isolation_level
+    answer = ask(serving, request)
+    assert isinstance(answer, FetchResponse)
+    data = answer.responses[0].partitions[0]
+    aborted = data.aborted_transactions
+    assert (aborted and [(entry.producer_id, entry.first_offset) for entry in aborted]) == expected
+    assert (data.last_stable_offset, data.high_watermark) == (2, 4)
+    assert sum(part.size_bytes for part in data.records) == (decided_bytes if isolation_level else log.size_bytes)

@@ -1,6 +1,6 @@
 """The handlers of groups, on coordinators whose log is in memory: every version, and errors that are not theirs."""
 
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from random import Random
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
@@ -64,6 +64,9 @@ class FakePartition:
         if self.error is not None:
             raise KafkaError(self.error)
         self.records += records
+
+    def when_durable(self, tell: Callable[[KafkaError | None], None]) -> None:
+        tell(None)
 
     def read_records(self) -> Iterable[KeyAndValue]:
         return self.records

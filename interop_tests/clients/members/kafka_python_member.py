@@ -1,0 +1,55 @@
+"""A member made with kafka-python."""
+
+import time
+from collections.abc import Collection
+from contextlib import closing
+
+from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+
+from interop_tests.clients.members import POLL_S, Orders, report, report_record, told
+from interop_tests.kafka_python_clients import collect_assignment
+
+ASSIGNORS = {"range": RangePartitionAssignor, "cooperative-sticky": CooperativeStickyAssignor}
+
+
+class Listener(ConsumerRebalanceListener):
+    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        report("revoked", revoked)
+
+    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        report("assigned", assigned)
+
+
+def main() -> None:
+    membership, orders = told(), Orders()
+    consumer = KafkaConsumer(
+        bootstrap_servers=membership.bootstrap,
+        group_id=membership.group,
+        group_instance_id=membership.instance,
+        partition_assignment_strategy=[ASSIGNORS[membership.assignor]],
+        auto_offset_reset="earliest",
+        session_timeout_ms=membership.session_ms,
+        heartbeat_interval_ms=membership.heartbeat_ms,
+        max_poll_interval_ms=membership.max_poll_ms,
+        metadata_max_age_ms=membership.metadata_ms,
+        retry_backoff_ms=20,
+    )
+    with closing(consumer):
+        for topic in membership.topics:
+            # A static leader that joins before it has seen the topic assigns nothing, and its next join is no news.
+            consumer.partitions_for_topic(topic)
+        consumer.subscribe(topics=membership.topics, pattern=membership.pattern, listener=Listener())
+        while not orders.ended:
+            if orders.hangs:
+                time.sleep(POLL_S)
+                continue
+            for batch in consumer.poll(timeout_ms=int(POLL_S * 1000)).values():
+                for record in batch:
+                    report_record(record.topic, record.partition, record.offset, record.value)
+            collect_assignment(consumer)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""What Apache Kafka answered in long conversations about groups, word for word: kpy must answer the same.
+
+The recorded answers are texts in `transcripts/recorded`, made by `--broker kafka --record`; without `--record` Apache
+Kafka is held to them too, so that they cannot grow stale.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from interop_tests.brokers import Broker
+from interop_tests.kafka_python_clients import Clients
+from interop_tests.transcripts.conversation import Conversation
+from interop_tests.transcripts.random_talk import random_talk
+from interop_tests.transcripts.told import TOLD, Told
+
+RECORDED = Path(__file__).parent / "transcripts" / "recorded"
+SEEDS = range(12)
+Have = Callable[[str, Told], None]
+
+
+@pytest.fixture
+def conversation(
+    request: pytest.FixtureRequest, broker: Broker, clients: Clients, unique: Callable[[str], str]
+) -> Have:
+    """Has a conversation, and compares it with its record or makes the record."""
+    recording = request.config.getoption("--record")
+
+    def have(name: str, tell: Told) -> None:
+        record = RECORDED / f"{name}.txt"
+        topics = {name: clients.topic(partitions=3, name=name) for name in ("topic", "other")}
+        with Conversation(broker, unique("group"), topics, None if recording else record.read_text()) as talk:
+            tell(talk)
+            if recording:
+                record.write_text(talk.text)
+            assert talk.text == record.read_text()
+            assert not talk.surplus()
+
+    return have
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_told(conversation: Have, name: str) -> None:
+    """Each of them tells of one thing: rebalances, static members, offsets, what is refused."""
+    conversation(name, TOLD[name])
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_random(conversation: Have, seed: int) -> None:
+    """Whatever a few clients say in whatever order, the answers are the same."""
+    conversation(f"random-{seed:02}", lambda talk: random_talk(talk, seed))

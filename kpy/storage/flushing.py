@@ -1,0 +1,82 @@
+"""Getting what a log has on to the disk: a plan made by the log's owner, carried out by a thread that may wait.
+
+What a plan syncs: the segments' files from the recovery point on, their aborted transactions, and where names are new
+the log's directory, the names in it that are not derived, and the directory above. The other indexes and the snapshots
+are derived, and found again whenever they are looked at and do not fit: they need no sync.
+
+When a sync fails, the kernel may have given up the pages that it could not write and call them clean: the next sync
+then succeeds and has written nothing. So after a failure the recovery point stays where it is, whoever waited is told,
+and the next plan first writes everything from the recovery point on once more, batch by batch, out of the page cache.
+A batch whose checksum does not hold any more has been lost by the kernel: then the log counts as not flushed, plan
+after plan, and the next start cuts it there as after a power cut.
+"""
+
+import errno
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from kpy.protocol.crc import Buffer
+from kpy.storage.batch_scan import is_sound, scan_batches
+from kpy.storage.files import Content, Files
+from kpy.storage.transaction_index import TransactionIndex
+
+NEVER: Final = (1 << 63) - 1
+"""flush.messages and flush.ms of a log that is not forced to the disk."""
+
+
+class Unsynced(NamedTuple):
+    """A file with bytes that may not be on the disk, from one position to another."""
+
+    content: Content
+    position: int
+    end: int
+
+    def write_again(self) -> None:
+        """Write those bytes over themselves, so that a sync has to write them. OSError if one batch is not sound."""
+        position = self.position
+        for start, header, batch in scan_batches(_Window(self.content, self.end), self.position):
+            if not is_sound(header, batch):
+                break
+            self.content.write_at(start, batch)
+            position = start + len(batch)
+        if position != self.end:
+            raise OSError(errno.EIO, f"the batch at byte {position} did not outlive a failed write")
+
+
+class _Window:
+    """The beginning of a content, as `scan_batches` reads a file."""
+
+    def __init__(self, content: Content, size: int) -> None:
+        self._content = content
+        self.size = size
+
+    def read_at(self, position: int, size: int) -> Buffer:
+        return self._content.read_at(position, min(size, self.size - position))
+
+
+class FlushPlan(NamedTuple):
+    """What has to be done so that everything before `up_to` is on the disk. `run` may be called from any thread."""
+
+    up_to: int
+    parts: Sequence[Unsynced]
+    files: Files
+    names: Sequence[str]
+    directories: Sequence[str]
+    transactions: Sequence[tuple[TransactionIndex, int]]
+    """Those of segments, and how many there are."""
+    names_version: int
+    writes_again: bool
+
+    def run(self) -> None:
+        """Raises OSError; then nothing of it may be taken to be on the disk."""
+        for part in self.parts:
+            if self.writes_again:
+                part.write_again()
+            part.content.sync()
+        for index, _ in self.transactions:
+            self.files.sync(index.path)
+        for name in self.names:
+            if self.files.exists(name):
+                self.files.sync(name)
+        for directory in self.directories:
+            self.files.sync_directory(directory)

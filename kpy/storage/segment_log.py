@@ -1,0 +1,108 @@
+"""The `.log` file of a segment: its bytes, and what is known of them.
+
+Bytes that an earlier process wrote are verified when they are first read. What turns out damaged is quarantined (see
+`kpy.storage.quarantine`), and every walk goes around it.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+
+from kpy.protocol.crc import Buffer
+from kpy.protocol.records import BatchHeader
+from kpy.storage.batch_scan import scan_headers
+from kpy.storage.files import File, FileRange, Files
+from kpy.storage.flushing import Unsynced
+from kpy.storage.quarantine import Damage, Quarantine
+from kpy.storage.segment_files import LOG_SUFFIX, file_name
+
+_logger = logging.getLogger(__name__)
+
+
+class SegmentLog:
+    """The file that begins with `base_offset`, in the log's directory."""
+
+    __slots__ = ("_directory", "_files", "_log", "_quarantine", "base_offset")
+
+    def __init__(self, files: Files, directory: str, base_offset: int) -> None:
+        self._files = files
+        self._directory = directory
+        self.base_offset = base_offset
+        self._log: File = files.open(self.path(LOG_SUFFIX))
+        self._quarantine = Quarantine(self._log.size, is_end_known=False)
+
+    def path(self, suffix: str) -> str:
+        return f"{self._directory}/{file_name(self.base_offset, suffix)}"
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return self.path(LOG_SUFFIX)
+
+    @property
+    def size(self) -> int:
+        return self._log.size
+
+    def read(self, position: int, size_bytes: int) -> Buffer:
+        """Bytes of the file, whatever they are."""
+        return self._log.read_at(position, size_bytes)
+
+    def batch_at(self, position: int, header: BatchHeader) -> Buffer:
+        return self._log.read_at(position, header.size_bytes)
+
+    def range(self, position: int, size: int) -> FileRange:
+        return self._log.range(position, size)
+
+    def unsynced(self, position: int) -> Unsynced:
+        """The bytes from that position on, for a flush."""
+        return Unsynced(self._log.pin(), position, self._log.size)
+
+    def check_in_place(self) -> None:
+        """OSError if the file has vanished although it is still open: what is written to it would be lost."""
+        self._log.check_in_place()
+
+    def close(self) -> None:
+        self._log.close()
+
+    # --- what is damaged
+
+    @property
+    def damages(self) -> Sequence[Damage]:
+        """The ranges in quarantine, as far as they have been read."""
+        return self._quarantine.damages
+
+    def sound_end(self, position: int) -> int:
+        """How far the bytes from that position on are not known to be damaged."""
+        return next((end for _, end in self._quarantine.stretches(position, self._log.size)), position)
+
+    def damage_of(self, offset: int) -> Damage | None:
+        """The damage that a record of that offset was lost in."""
+        return self._quarantine.of_offset(offset)
+
+    def is_verified(self, start: int, end: int | None = None) -> bool:
+        """Whether it is known what those bytes are; without an end, also what is missing behind the last."""
+        if end is None:
+            return self._quarantine.is_end_known and self._quarantine.is_verified(start, self._log.size)
+        return self._quarantine.is_verified(start, end)
+
+    def miss(self, first_offset: int, next_offset: int) -> None:
+        """Records of those offsets were flushed, and the file ends before them."""
+        reason = "they were flushed, and the file ends before them"
+        missing = Damage(self._log.size, self._log.size, first_offset, next_offset, reason)
+        self._quarantine_range(self._quarantine, missing)
+
+    def _quarantine_range(self, quarantine: Quarantine, damage: Damage) -> None:
+        if quarantine.add(damage):
+            _logger.error("%s: quarantined %s", self.path(LOG_SUFFIX), damage)
+
+    # --- walking
+
+    def headers(
+        self, position: int = 0, end: int | None = None, *, may_wait: bool = True
+    ) -> Iterator[tuple[int, BatchHeader]]:
+        """Position and header of the batches from that position on, which must be the start of one.
+
+        Raises NotResident unless it `may_wait` for the disk.
+        """
+        read_at = self._log.read_at if may_wait else self._log.read_resident
+        for start, stop in self._quarantine.stretches(position, self._log.size if end is None else end):
+            yield from scan_headers(self._log, start, stop, read_at)

@@ -1,0 +1,96 @@
+"""What is cold is read ahead, and nobody keeps deleted files for ever."""
+
+from pathlib import Path
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from kpy.server import sending
+from kpy.server.sending import HELD_SECONDS_MAX, LOOK_SECONDS, Sending, must_read_ahead
+from kpy.storage.disk_files import DiskFiles
+from kpy.storage.files import Files
+from kpy.storage.memory_files import MemoryFiles
+
+
+@pytest.mark.parametrize(
+    ("was_cold", "is_recent", "resident", "expected"),
+    [
+        (False, True, False, False),
+        (False, False, True, False),
+        (False, False, False, True),
+        (False, False, None, True),
+        (True, False, True, True),
+        (True, True, True, True),
+    ],
+)
+def test_what_a_worker_reads_first(was_cold: bool, is_recent: bool, resident: bool | None, expected: bool) -> None:
+    """What is not in memory, or may not be, and what follows it; nobody asks about what was just written."""
+    assert must_read_ahead(was_cold=was_cold, is_recent=is_recent, is_resident=lambda: resident) is expected
+
+
+class Client:
+    """One that does not take its reply."""
+
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+
+    def abort(self, reason: str) -> None:
+        self.reasons.append(reason)
+
+
+@pytest.fixture(params=["disk", "memory"])
+def files(request: pytest.FixtureRequest, tmp_path: Path) -> Files:
+    return DiskFiles(tmp_path) if request.param == "disk" else MemoryFiles()
+
+
+async def watch(held: Sending, seconds: float) -> None:
+    with trio.move_on_after(seconds):
+        await held.watch_forever()
+
+
+async def test_who_keeps_a_deleted_file_for_too_long_is_closed(files: Files, autojump_clock: MockClock) -> None:
+    """With one reason that says how much it was; the time begins when the file is gone."""
+    file = files.open("file")
+    file.append(b"0123456789")
+    slow, held = Client(), Sending()
+    held.hold(slow, [file.pin()])
+    await watch(held, 10 * HELD_SECONDS_MAX)
+    assert slow.reasons == []
+    files.remove("file")
+    await watch(held, HELD_SECONDS_MAX - LOOK_SECONDS)
+    assert slow.reasons == []
+    await watch(held, 3 * LOOK_SECONDS)
+    assert slow.reasons[0] == "it does not take its reply, which keeps 10 bytes of deleted files"
+    held.let_go(slow)
+
+
+async def test_who_takes_its_reply_in_time_is_not(files: Files, autojump_clock: MockClock) -> None:
+    """Nor is its next reply held against it."""
+    client, held = Client(), Sending()
+    for name in "abc":
+        file = files.open(name)
+        file.append(b"0123456789")
+        held.hold(client, [file.pin()])
+        files.remove(name)
+        await watch(held, HELD_SECONDS_MAX * 0.8)
+        held.let_go(client)
+    await watch(held, HELD_SECONDS_MAX)
+    assert client.reasons == []
+
+
+async def test_deleted_files_take_only_so_much(
+    files: Files, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those who have held them for longest are closed first, and no more than need be."""
+    monkeypatch.setattr(sending, "HELD_BYTES_MAX", 25)
+    held = Sending()
+    clients = [Client() for _ in range(4)]
+    for number, client in enumerate(clients):
+        file = files.open(f"file{number}")
+        file.append(b"0123456789")
+        held.hold(client, [file.pin()])
+    for number in range(4):
+        files.remove(f"file{number}")
+        await watch(held, LOOK_SECONDS + 1)
+    assert [len(client.reasons) > 0 for client in clients] == [True, True, False, False]
