@@ -56,11 +56,21 @@ class FakeTopics:
 
     def __init__(self) -> None:
         self.by_name: dict[str, FakeTopic] = {}
+        self.racks: dict[str, list[str]] = {}
+        self.offset = 0
+
+    @property
+    def topics(self) -> Mapping[str, FakeTopic]:
+        return self.by_name
 
     def add(self, name: str, partitions: int = 4, *, number: int | None = None) -> UUID:
         topic_id = UUID(int=len(self.by_name) + 1 if number is None else number)
         self.by_name[name] = FakeTopic(name, topic_id, range(partitions))
+        self.offset += 1
         return topic_id
+
+    def partition_racks(self, topic: str, index: int) -> list[str]:
+        return self.racks.get(topic, [])
 
     def topic(self, name: str) -> FakeTopic | None:
         return self.by_name.get(name)
@@ -98,7 +108,7 @@ class Answer:
 class GroupContext:
     """Appends, replays, sets timers and answers; `restart` loads a new machine from what was appended."""
 
-    def __init__(self, **config: int) -> None:
+    def __init__(self, **config: Any) -> None:
         self.config = GroupConfig(**{"initial_rebalance_delay_ms": 0, "min_session_timeout_ms": 100, **config})
         self.random = Random(1)
         self.topics = FakeTopics()
@@ -110,8 +120,13 @@ class GroupContext:
         self.appends_fail = False
         self.transcript: list[str] = []
         self.parked: list[Answer] = []
-        self.machine = GroupCoordinator(self.config, self.random)
+        self.machine = self.new_machine()
         self.execute(self.machine.loaded(now_ms=self.now_ms))
+
+    def new_machine(self) -> GroupCoordinator:
+        machine = GroupCoordinator(self.config, self.random)
+        machine.topics_changed(self.topics, (), has_new=True)
+        return machine
 
     # --- the runtime ---
 
@@ -171,7 +186,7 @@ class GroupContext:
 
     def replayed(self) -> GroupCoordinator:
         """A machine that has only read the log."""
-        machine = GroupCoordinator(self.config, self.random)
+        machine = self.new_machine()
         for key, value in self.log:
             record = machine.decode(key, value)
             assert record is not None
@@ -182,7 +197,7 @@ class GroupContext:
         """Reading the log gives what is durable in the live machine."""
         assert self.replayed().durable_state() == self.machine.durable_state()
 
-    def restart(self, **config: int) -> None:
+    def restart(self, **config: Any) -> None:
         """A new process: what was held and every timer is gone."""
         self.check_replay()
         if config:

@@ -26,14 +26,19 @@ from interop_tests.processes import LineProcess
 
 JAVA_SOURCE = Path(__file__).parent / "GroupMember.java"
 POLL_S = 0.1
+CLASSIC, CONSUMER = "classic", "consumer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
-    """What a member is told at its start. It reads `topics`, or those whose names match `pattern`."""
+    """What a member is told at its start. It reads `topics`, or those whose names match `pattern`.
+
+    Of the consumer protocol (KIP-848) the broker knows the assignor and the times, and matches patterns itself.
+    """
 
     bootstrap: str
     group: str
+    protocol: str = CLASSIC
     topics: Sequence[str] = ()
     pattern: str | None = None
     assignor: str = "range"
@@ -61,6 +66,11 @@ class MemberProcess(LineProcess):
     def revoked(self) -> set[str]:
         """Everything that was ever taken from it."""
         return {place for event, *places in map(str.split, self.lines[:]) if event == "revoked" for place in places}
+
+    @property
+    def events(self) -> list[str]:
+        """All that happened to its partitions."""
+        return [line for line in self.lines[:] if not line.startswith("record ")]
 
     @property
     def values(self) -> list[str]:
