@@ -101,22 +101,7 @@ def heartbeat(
         _check_epoch(before, request.member_epoch, owned)
     else:
         before = _static_member(group, request, member_id, owned, deciding)
-    member = replace(
-        before,
-        instance_id=_said(request.instance_id, before.instance_id),
-        rack_id=_said(request.rack_id, before.rack_id),
-        rebalance_timeout_ms=(
-            before.rebalance_timeout_ms if request.rebalance_timeout_ms == NOT_SAID else request.rebalance_timeout_ms
-        ),
-        assignor=_said(request.server_assignor, before.assignor),
-        topic_names=(
-            before.topic_names if request.subscribed_topic_names is None else frozenset(request.subscribed_topic_names)
-        ),
-        pattern=_said(request.subscribed_topic_regex, before.pattern),
-        client_id=client_id,
-        client_host=client_host,
-        classic=None,
-    )
+    member = _as_it_says(before, request, client_id, client_host)
     update = MemberUpdate(group, before, member, surroundings, deciding)
     names_changed = update.note_member()
     pattern_change = update.note_pattern()
@@ -132,6 +117,39 @@ def heartbeat(
         member_epoch=member.epoch,
         heartbeat_interval_ms=surroundings.settings_of(group.group_id).heartbeat_interval_ms,
         assignment=_assignment(member.assigned) if is_told else None,
+    )
+
+
+def _as_it_says(
+    before: ConsumerMember, request: ConsumerGroupHeartbeatRequest, client_id: str, client_host: str
+) -> ConsumerMember:
+    """The member with what is new; most heartbeats say nothing."""
+    if (
+        request.subscribed_topic_names is None
+        and request.subscribed_topic_regex is None
+        and request.rack_id is None
+        and request.server_assignor is None
+        and request.rebalance_timeout_ms == NOT_SAID
+        and before.classic is None
+        and (before.client_id, before.client_host) == (client_id, client_host)
+        and request.instance_id in (None, before.instance_id)
+    ):
+        return before
+    return replace(
+        before,
+        instance_id=_said(request.instance_id, before.instance_id),
+        rack_id=_said(request.rack_id, before.rack_id),
+        rebalance_timeout_ms=(
+            before.rebalance_timeout_ms if request.rebalance_timeout_ms == NOT_SAID else request.rebalance_timeout_ms
+        ),
+        assignor=_said(request.server_assignor, before.assignor),
+        topic_names=(
+            before.topic_names if request.subscribed_topic_names is None else frozenset(request.subscribed_topic_names)
+        ),
+        pattern=_said(request.subscribed_topic_regex, before.pattern),
+        client_id=client_id,
+        client_host=client_host,
+        classic=None,
     )
 
 

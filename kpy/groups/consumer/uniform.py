@@ -4,6 +4,9 @@ Members with the same subscription are all alike, which is the common case and d
 up to its quota, the quotas of any two members differ by at most one, and what nobody has fills those who lack.
 """
 
+from collections.abc import Iterable
+from itertools import islice
+from typing import TypeAlias
 from uuid import UUID
 
 from kpy.groups.consumer.assignors import Assignment, GroupSpec, in_topic_order
@@ -11,6 +14,7 @@ from kpy.groups.consumer.member import Target
 from kpy.groups.consumer.unequal_subscriptions import assign_unequal_subscriptions
 
 NO_PARTITIONS: frozenset[int] = frozenset()
+Place: TypeAlias = tuple[UUID, int]
 
 
 def assign_uniform(group: GroupSpec) -> Assignment:
@@ -28,29 +32,22 @@ def _assign_equal_subscriptions(group: GroupSpec) -> Assignment:
     topics = next(iter(group.members.values())).topics
     if not topics:
         return {}
-    had = {(topic, partition) for member in group.members.values() for topic, partition in _places(member.previous)}
+    had: dict[UUID, set[int]] = {topic: set() for topic in topics}
+    for member in group.members.values():
+        for topic in member.previous.keys() & topics:
+            had[topic] |= member.previous[topic]
     to_give = [
         (topic, partition)
         for topic in in_topic_order(topics)
         for partition in range(group.partition_counts[topic])
-        if (topic, partition) not in had
+        if partition not in had[topic]
     ]
-    total = sum(group.partition_counts[topic] for topic in topics)
-    least, extras = divmod(total, len(group.members))
-    kept: dict[str, dict[UUID, set[int]]] = {}
+    least, extras = divmod(sum(group.partition_counts[topic] for topic in topics), len(group.members))
+    kept: dict[str, Target] = {}
     lacking: list[tuple[str, int]] = []
     for index, (member_id, member) in enumerate(group.members.items()):
         has_extra = extras > 0
-        quota = least + has_extra
-        kept[member_id] = {}
-        for topic, partition in _places(member.previous):
-            if topic not in topics:
-                continue
-            if quota:
-                quota -= 1
-                kept[member_id].setdefault(topic, set()).add(partition)
-            else:
-                to_give.append((topic, partition))
+        kept[member_id], quota = _keep(member.previous, topics, least + has_extra, to_give)
         if quota and has_extra and len(group.members) - index > extras:
             quota -= 1
             has_extra = False
@@ -59,13 +56,27 @@ def _assign_equal_subscriptions(group: GroupSpec) -> Assignment:
         extras -= has_extra
     gifts = iter(to_give)
     for member_id, quota in lacking:
-        for _, (topic, partition) in zip(range(quota), gifts, strict=False):
-            kept[member_id].setdefault(topic, set()).add(partition)
-    return {
-        member_id: {topic: frozenset(partitions) for topic, partitions in topics_kept.items()}
-        for member_id, topics_kept in kept.items()
-    }
+        kept[member_id] = _with_gifts(kept[member_id], islice(gifts, quota))
+    return kept
 
 
-def _places(target: Target) -> list[tuple[UUID, int]]:
-    return [(topic, partition) for topic in in_topic_order(target) for partition in sorted(target[topic])]
+def _keep(previous: Target, topics: frozenset[UUID], quota: int, to_give: list[Place]) -> tuple[Target, int]:
+    """What stays with a member, and how much it lacks; what is too much is for others."""
+    kept: dict[UUID, frozenset[int]] = {}
+    for topic in in_topic_order(previous.keys() & topics):
+        partitions = previous[topic]
+        if len(partitions) > quota:
+            in_order = sorted(partitions)
+            partitions = frozenset(in_order[:quota])
+            to_give += [(topic, partition) for partition in in_order[quota:]]
+        quota -= len(partitions)
+        if partitions:
+            kept[topic] = partitions
+    return kept, quota
+
+
+def _with_gifts(target: Target, gifts: Iterable[Place]) -> Target:
+    given: dict[UUID, set[int]] = {}
+    for topic, partition in gifts:
+        given.setdefault(topic, set()).add(partition)
+    return {**target, **{topic: target.get(topic, NO_PARTITIONS) | found for topic, found in given.items()}}

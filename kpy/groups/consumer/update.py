@@ -95,7 +95,7 @@ class MemberUpdate:
 
     def note_member(self) -> bool:
         """Whether the member subscribes to other names than before."""
-        if self.member == self.before:
+        if self.member is self.before or self.member == self.before:
             return False
         self._add(records.member_record(self.group.group_id, self.member))
         return self.member.topic_names != self.before.topic_names
