@@ -20,6 +20,8 @@ FAIR_SETTINGS: Mapping[str, str] = {
     "num.partitions": "4",
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "100",
+    "group.consumer.min.heartbeat.interval.ms": "100",
+    "group.consumer.min.session.timeout.ms": "1000",
 }
 """What every broker under test is told, so that the scenarios are quick and the same everywhere."""
 

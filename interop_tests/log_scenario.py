@@ -70,7 +70,7 @@ class Scenario:
     sequenced: str = ""
     """Written batch by batch by PRODUCER_ID, with the sequence numbers 0 to LAST_SEQUENCE."""
     compacted: str = ""
-    """Only where a broker compacts: then `logs` has what is left after that."""
+    """If there is one, `logs` has what compaction has left of it."""
     starts: dict[Partition, int] = field(default_factory=dict)
     """Where a log starts of which records were deleted."""
     group: str = ""
@@ -87,6 +87,10 @@ class Scenario:
         """What somebody sees who reads everything that was not deleted."""
         start = self.starts.get(partition, 0)
         return [record for record in self.logs[partition] if record.offset >= start]
+
+    @property
+    def transactional_logs(self) -> tuple[str, ...]:
+        return tuple(topic for topic in (self.transactional, self.compacted) if topic)
 
     @property
     def topics(self) -> dict[str, int]:

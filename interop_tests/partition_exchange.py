@@ -12,13 +12,15 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 from typing import Final
 
 from kafka import TopicPartition
+from kafka.errors import KafkaError
+from kafka.protocol.consumer import FetchRequest
 
-from interop_tests.brokers import Broker, KpyBroker
+from interop_tests.brokers import Broker, KpyBroker, OwnBroker
 from interop_tests.clients.java_console import run, tool
 from interop_tests.eventually import PATIENCE_S, eventually
 from interop_tests.kafka_python_clients import Clients, partitions_of, poll_until
@@ -40,7 +42,7 @@ from interop_tests.log_scenario import (
     write_transactions,
 )
 from interop_tests.oracle.node import STORAGE_LOGGING, KafkaNode
-from interop_tests.wire import append
+from interop_tests.wire import Wire, append
 from kpy.protocol.records import Record, build_batch
 
 PARTITION_METADATA: Final = "partition.metadata"
@@ -48,11 +50,16 @@ CHECKPOINTS: Final = (
     "recovery-point-offset-checkpoint",
     "log-start-offset-checkpoint",
     "replication-offset-checkpoint",
+    "cleaner-offset-checkpoint",
 )
 CLEAN_SHUTDOWN: Final = ".kafka_cleanshutdown"
+READ_COMMITTED: Final = 1
+FETCH_BYTES: Final = (700, 1500, 5000)
+"""Where a fetch ends with the batch before the first index entry, Kafka may tell of a transaction behind it, too."""
 SAME: Final = "same"
 COMPACTED_ROUNDS: Final = 24
 COMPACTED_KEYS: Final = 6
+QUICK_CLEANER: Final = {"log.cleaner.backoff.ms": "100"}
 COMPACTION: Final = {"cleanup_policy": "compact", "min_cleanable_dirty_ratio": 0.01, **SMALL}
 
 
@@ -63,6 +70,8 @@ class Seen:
     records: dict[Partition, list[Written]]
     committed: dict[Partition, list[Written]]
     bounds: dict[Partition, tuple[int, int]]
+    aborted: dict[tuple[Partition, int, int], tuple[int, list[tuple[int, int]]]]
+    """Partition, offset and max bytes of a fetch -> last stable offset, producer ids and first offsets."""
     by_time: dict[tuple[Partition, int], tuple[int, int] | None]
     """Partition and timestamp -> offset and timestamp of the first record from then on."""
 
@@ -92,7 +101,9 @@ def look(broker: Broker, scenario: Scenario) -> Seen:
     with ExitStack() as stack:
         consumer = Clients(broker.bootstrap, stack, str).consumer()
         partitions = [part for topic, count in scenario.topics.items() for part in partitions_of(topic, count)]
-        starts = eventually(lambda: consumer.beginning_offsets(partitions), "where the logs start")
+        starts = eventually(
+            lambda: consumer.beginning_offsets(partitions), "where the logs start", ignoring=(KafkaError,)
+        )
         ends = consumer.end_offsets(partitions)
         bounds = {(part.topic, part.partition): (starts[part], ends[part]) for part in partitions}
         by_time = {}
@@ -104,9 +115,36 @@ def look(broker: Broker, scenario: Scenario) -> Seen:
     return Seen(
         records={part: read(broker, part, offset=start) for part, (start, _) in bounds.items()},
         committed={part: read(broker, part, offset=start, committed=True) for part, (start, _) in bounds.items()},
+        aborted=_ask_for_aborted(
+            broker, {part: bounds[part] for part in bounds if part[0] in scenario.transactional_logs}
+        ),
         bounds=bounds,
         by_time=by_time,
     )
+
+
+def _ask_for_aborted(
+    broker: Broker, bounds: dict[Partition, tuple[int, int]]
+) -> dict[tuple[Partition, int, int], tuple[int, list[tuple[int, int]]]]:
+    Fetch = FetchRequest.FetchTopic  # noqa: N806
+    answers = {}
+    with Wire(broker) as wire:
+        for (topic, index), (start, end) in bounds.items():
+            for offset, max_bytes in product(range(start, end, 5), FETCH_BYTES):
+                part = Fetch.FetchPartition(
+                    partition=index,
+                    current_leader_epoch=-1,
+                    fetch_offset=offset,
+                    log_start_offset=-1,
+                    partition_max_bytes=max_bytes,
+                )
+                asked = Fetch(topic=topic, partitions=[part])
+                request = FetchRequest(max_bytes=1_000_000, topics=[asked], isolation_level=READ_COMMITTED)
+                [answer] = wire.ask(request, 11).responses
+                [fetched] = answer.partitions
+                aborted = [(one.producer_id, one.first_offset) for one in fetched.aborted_transactions]
+                answers[(topic, index), offset, max_bytes] = fetched.last_stable_offset, aborted
+    return answers
 
 
 def go_on(broker: Broker, scenario: Scenario) -> list[tuple[int, int]]:
@@ -118,12 +156,12 @@ def go_on(broker: Broker, scenario: Scenario) -> list[tuple[int, int]]:
     ]
 
 
-def create(broker: Broker, topics: dict[str, int]) -> None:
+def create(broker: Broker, scenario: Scenario) -> None:
     """Have the topics there, each partition with its directory."""
     with ExitStack() as stack:
         clients = Clients(broker.bootstrap, stack, str)
-        for topic, partitions in topics.items():
-            configs = {"retention.ms": "-1"}
+        for topic, partitions in scenario.topics.items():
+            configs = {"retention.ms": "-1", "cleanup.policy": "compact" if topic == scenario.compacted else "delete"}
             new = {topic: {"num_partitions": partitions, "replication_factor": 1, "configs": configs}}
             clients.admin.create_topics(new, wait_for_metadata=True)
             eventually(lambda: clients.consumer().end_offsets(partitions_of(topic, partitions)), "its logs are there")  # noqa: B023
@@ -157,22 +195,40 @@ def append_same(broker: Broker, batches: Sequence[bytes]) -> None:
         offset += 9
 
 
-def write_compacted(broker: Broker, scenario: Scenario, unique: Callable[[str], str]) -> None:
-    """Few keys again and again, in transactions of which every third is aborted, until the cleaner was there."""
+def write_compacted(
+    broker: OwnBroker, scenario: Scenario, unique: Callable[[str], str], transactional_id: str | None
+) -> None:
+    """Few keys again and again until the cleaner is done; of transactions, if there are any, every third is aborted."""
     with ExitStack() as stack:
         scenario.compacted = Clients(broker.bootstrap, stack, unique).topic(1, name="compacted", **COMPACTION)
     partition = scenario.compacted, 0
-    producer = new_producer(broker, transactional_id=unique("compacting"))
-    producer.init_transactions(PATIENCE_S)
+    producer = new_producer(broker, transactional_id=transactional_id)
+    if transactional_id is not None:
+        producer.init_transactions(PATIENCE_S)
     for number in range(COMPACTED_ROUNDS):
-        producer.begin_transaction()
+        if transactional_id is not None:
+            producer.begin_transaction()
         for key in range(COMPACTED_KEYS):
             value = None if (number + key) % 5 == 0 else b"%d" % number * 20
             producer.produce(scenario.compacted, value, key=b"key %d" % key, partition=0)
-        (producer.commit_transaction if number % 3 else producer.abort_transaction)(PATIENCE_S)
-    written = COMPACTED_ROUNDS * COMPACTED_KEYS
-    eventually(lambda: len(read(broker, partition)) < written / 2, "the cleaner was there", every_s=0.5)
-    scenario.logs[partition] = read(broker, partition)
+        # In a segment of which nothing is left, Kafka finds no offset for a timestamp, and none behind it.
+        producer.produce(scenario.compacted, b"stays", key=b"once %d" % number, partition=0)
+        producer.flush(PATIENCE_S)
+        if transactional_id is not None:
+            (producer.commit_transaction if number % 3 else producer.abort_transaction)(PATIENCE_S)
+    seen: list[list[Written]] = [[]]
+
+    def cleaned() -> bool:
+        """All is cleaned but the active segment, and twice the same records are left."""
+        seen.append(read(broker, partition))
+        directory = broker.scratch / "data"
+        active = max(directory.glob(f"{scenario.compacted}-0/*.log")).stem
+        row = _rows(directory / "cleaner-offset-checkpoint").get(f"{scenario.compacted}-0", "0")
+        return int(row.split()[-1]) == int(active) and seen[-1] == seen[-2]
+
+    eventually(cleaned, "the cleaner is done", every_s=0.5)
+    scenario.logs[partition] = seen[-1]
+    assert len(seen[-1]) < COMPACTED_ROUNDS * COMPACTED_KEYS / 2
 
 
 def make_exchange(scratch: Path) -> Exchange:
@@ -180,7 +236,7 @@ def make_exchange(scratch: Path) -> Exchange:
     exchange = Exchange(scratch)
     batches = same_batches()
     with ExitStack() as stack:
-        first = stack.enter_context(closing(KpyBroker(scratch=_new(scratch / "kpy"))))
+        first = stack.enter_context(closing(KpyBroker(scratch=_new(scratch / "kpy"), settings=QUICK_CLEANER)))
         kafka = stack.enter_context(closing(_new_kafka(_new(scratch / "kafka"))))
         _fill_kpy(exchange, first, batches)
         _fill_kafka(exchange, kafka, batches)
@@ -198,7 +254,7 @@ def _new(directory: Path) -> Path:
 
 def _new_kafka(scratch: Path) -> KafkaNode:
     settings = {
-        "log.cleaner.backoff.ms": "100",
+        **QUICK_CLEANER,
         "offsets.topic.num.partitions": "2",
         "transaction.state.log.num.partitions": "2",
     }
@@ -211,6 +267,7 @@ def _fill_kpy(exchange: Exchange, broker: KpyBroker, batches: Sequence[bytes]) -
     broker.start()
     scenario = exchange.by_kpy = fill(broker, lambda prefix: f"kpy-{prefix}-{next(numbers)}")
     append_same(broker, batches)
+    write_compacted(broker, scenario, lambda prefix: f"kpy-{prefix}", None)
     broker.stop()
     transactions = StoredTransactions(broker.data_directory, scenario.transactional)
     write_transactions(scenario, transactions)
@@ -230,12 +287,12 @@ def _fill_kafka(exchange: Exchange, broker: KafkaNode, batches: Sequence[bytes])
     broker.start()
     scenario = exchange.by_kafka = fill(broker, unique)
     append_same(broker, batches)
-    write_compacted(broker, scenario, unique)
+    write_compacted(broker, scenario, unique, unique("compacting"))
     transactions = ClientTransactions(broker, scenario.transactional, unique)
     write_transactions(scenario, transactions)
     write_one(scenario, broker, (scenario.transactional, 0))
     exchange.seen["kafka"] = look(broker, scenario)
-    create(broker, exchange.by_kpy.topics)
+    create(broker, exchange.by_kpy)
     broker.stop()
     shutil.copytree(exchange.data("kafka"), exchange.data("kafka-stopped"))
 
@@ -259,7 +316,7 @@ def _give_to_kafka(exchange: Exchange, broker: KafkaNode) -> None:
 def _give_to_kpy(exchange: Exchange, broker: KpyBroker, name: str, left: str) -> None:
     scenario, target = exchange.by_kafka, broker.data_directory
     broker.start()
-    create(broker, scenario.topics)
+    create(broker, scenario)
     broker.stop()
     move_partitions(exchange.data(left), target, *scenario.topics)
     if not (exchange.data(left) / CLEAN_SHUTDOWN).exists():

@@ -18,9 +18,9 @@ APACHE_KAFKA = """
 """The table of Apache Kafka 4.3.1, one node with defaults."""
 
 NOT_SERVED_BY_KPY = {
-    *range(24, 32), *range(38, 42), 45, *range(48, 52), 55, 65, 66, 68, 69, *range(76, 82), *range(83, 93),
+    *range(24, 32), *range(38, 42), 45, *range(48, 52), 55, 65, 66, *range(76, 82), *range(83, 93),
 }  # fmt: skip
-"""Transactions, ACLs, delegation tokens, reassignment, quotas, SCRAM, the quorum, and groups of newer kinds."""
+"""Transactions, ACLs, delegation tokens, reassignment, quotas, SCRAM, the quorum, share groups and Streams groups."""
 
 
 FEATURES = {
@@ -34,7 +34,7 @@ FEATURES = {
 }
 """The features that Apache Kafka 4.3.1 finalizes when it formats a directory."""
 
-NOT_FINALIZED_BY_KPY = {"group.version", "kraft.version", "share.version", "streams.version", "transaction.version"}
+NOT_FINALIZED_BY_KPY = {"kraft.version", "share.version", "streams.version", "transaction.version"}
 """Those behind the APIs that it does not serve."""
 
 

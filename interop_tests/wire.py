@@ -13,7 +13,10 @@ from kafka.record.default_records import DefaultRecordBatch
 from kafka.record.memory_records import MemoryRecords, MemoryRecordsBuilder
 
 from interop_tests.brokers import Broker
-from interop_tests.eventually import PATIENCE_S
+from interop_tests.eventually import PATIENCE_S, eventually
+
+NO_LEADER_YET = (3, 5, 6)
+"""UNKNOWN_TOPIC_OR_PARTITION, LEADER_NOT_AVAILABLE, NOT_LEADER_OR_FOLLOWER: what Kafka says of what is new to it."""
 
 
 class Wire:
@@ -92,15 +95,20 @@ def batch(
 
 
 def append(broker: Broker, topic: str, records: bytes, *, partition: int = 0) -> tuple[int, int]:
-    """Produce that one batch with acks=all; error code and base offset of the answer."""
+    """Produce that one batch with acks=all; error code and base offset of the answer, once there is a leader."""
     Topic = ProduceRequest.TopicProduceData  # noqa: N806
     part = Topic.PartitionProduceData(index=partition, records=records)
     request = ProduceRequest(
         transactional_id=None, acks=-1, timeout_ms=5000, topic_data=[Topic(name=topic, partition_data=[part])]
     )
     with Wire(broker) as wire:
-        [answer] = wire.ask(request, 9).responses
-    [result] = answer.partition_responses
+
+        def ask() -> Any:
+            [answer] = wire.ask(request, 9).responses
+            [result] = answer.partition_responses
+            return None if result.error_code in NO_LEADER_YET else result
+
+        result = eventually(ask, f"a leader of {topic}-{partition}")
     return result.error_code, result.base_offset
 
 

@@ -35,7 +35,7 @@ CONFINED = {
     "write_text": {"cli/serve.py", "storage/disk_files.py"},
     "read_bytes": {"storage/disk_files.py"},
     "write_bytes": {"storage/disk_files.py"},
-    "os.sendfile": {"server/network.py"},
+    "os.sendfile": {"server/network.py", "storage/descriptors.py"},
     "socket.socket": {"server/network.py"},
     "time.time": {"server/clock.py"},
     "time.time_ns": {"server/clock.py"},

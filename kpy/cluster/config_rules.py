@@ -12,6 +12,7 @@ from kpy.cluster.topic_names import check as check_topic_name
 from kpy.config import BrokerConfig, ConfigError, ConfigType, TopicConfig
 from kpy.config.client_metrics import MAX_INTERVAL_MS, MIN_INTERVAL_MS, ClientMetricsConfig
 from kpy.config.describe import ConfigEntry, topic_entries
+from kpy.config.group import GroupOptions
 from kpy.config.options import Option, UpdateMode
 from kpy.protocol.errors import ErrorCode, KafkaError
 
@@ -22,6 +23,7 @@ _OPTIONS: Mapping[ResourceType, Mapping[str, Option]] = {
     ResourceType.TOPIC: TopicConfig.options,
     ResourceType.BROKER: BrokerConfig.options,
     ResourceType.CLIENT_METRICS: ClientMetricsConfig.options,
+    ResourceType.GROUP: GroupOptions.options,
 }
 
 
@@ -101,8 +103,10 @@ class ConfigRules:
             self._check_broker(image, name, configs)
         elif kind is ResourceType.CLIENT_METRICS:
             _check_client_metrics(name, configs)
+        elif kind is ResourceType.GROUP:
+            self._check_group(image, name, configs)
         else:
-            raise _refused(f"Configs of resource type {kind.name} are not kept yet.")
+            raise AssertionError(f"there are no configs of resource type {kind.name}")
 
     def _check_broker(self, image: ClusterImage, name: str, configs: Mapping[str, str]) -> None:
         """As DynamicBrokerConfig.validateConfigs. A name that is nobody's may be set: it may be a plug-in's."""
@@ -124,6 +128,19 @@ class ConfigRules:
         except ConfigError as error:
             raise _refused(str(error)) from None
         _check_cleaner_threads(self.broker_config(image).log_cleaner_threads, changed.log_cleaner_threads)
+
+    def _check_group(self, image: ClusterImage, name: str, configs: Mapping[str, str]) -> None:
+        """As GroupConfig.validate. There need not be such a group."""
+        if not name:
+            raise _refused("Default group resources are not allowed.")
+        for key in configs:
+            if key not in GroupOptions.options:
+                raise _invalid(f"Unknown group config name: {key}")
+        broker = self.broker_config(image)
+        try:
+            GroupOptions(configs, broker).check(configs, broker)
+        except ConfigError as error:
+            raise _invalid(str(error)) from None
 
     def check_own_name(self, name: str) -> None:
         """Raise for a broker resource that is not this broker."""

@@ -107,6 +107,12 @@ class ClusterImage:
             return None
         return found.partitions[index]
 
+    def partition_racks(self, topic: str, index: int) -> list[str]:
+        """The racks of a partition's replicas, as far as their brokers say one."""
+        partition = self.partition(topic, index)
+        brokers = [self.brokers.get(replica) for replica in (partition.replicas if partition is not None else ())]
+        return [broker.rack for broker in brokers if broker is not None and broker.rack is not None]
+
     def config(self, resource_type: ResourceType, name: str) -> Mapping[str, str]:
         """The dynamic configs of one resource."""
         return self.configs.get((resource_type, name), NO_CONFIGS)

@@ -42,6 +42,9 @@ CLEANUP_POLICIES = OneOf(("compact", "delete"))
 GZIP_LEVELS = BetweenOr(1, 9, -1)
 LZ4_LEVELS = Between(1, 17)
 ZSTD_LEVELS = Between(-131072, 22)
+UNIFORM, RANGE = "uniform", "range"
+ASSIGNORS = OneOf((UNIFORM, RANGE))
+MIGRATION_POLICIES = OneOf(("bidirectional", "upgrade", "downgrade", "disabled"), any_case=True)
 
 
 class BrokerConfig(Options):
@@ -126,7 +129,54 @@ class BrokerConfig(Options):
     )
     group_min_session_timeout_ms: int = integer(6000, at_least(0), "the shortest session timeout of a member")
     group_max_session_timeout_ms: int = integer(1800000, at_least(0), "the longest session timeout of a member")
-    group_max_size: int = integer(INT32_MAX, at_least(1), "members of one group")
+    group_max_size: int = integer(INT32_MAX, at_least(1), "members of one group of the classic protocol")
+    group_consumer_session_timeout_ms: int = integer(
+        45000, at_least(1), "the session timeout of members of the consumer protocol"
+    )
+    group_consumer_min_session_timeout_ms: int = integer(
+        45000, at_least(1), "the least that consumer.session.timeout.ms of a group may be"
+    )
+    group_consumer_max_session_timeout_ms: int = integer(
+        60000, at_least(1), "the most that consumer.session.timeout.ms of a group may be"
+    )
+    group_consumer_heartbeat_interval_ms: int = integer(
+        5000, at_least(1), "how often members of the consumer protocol are told to send heartbeats"
+    )
+    group_consumer_min_heartbeat_interval_ms: int = integer(
+        5000, at_least(1), "the least that consumer.heartbeat.interval.ms of a group may be"
+    )
+    group_consumer_max_heartbeat_interval_ms: int = integer(
+        15000, at_least(1), "the most that consumer.heartbeat.interval.ms of a group may be"
+    )
+    group_consumer_assignment_interval_ms: int = integer(
+        1000,
+        at_least(0),
+        "how long a group of the consumer protocol keeps an assignment before it makes another",
+        update_mode=CLUSTER_WIDE,
+    )
+    group_consumer_min_assignment_interval_ms: int = integer(
+        0, at_least(0), "the least that consumer.assignment.interval.ms of a group may be"
+    )
+    group_consumer_max_assignment_interval_ms: int = integer(
+        15000, at_least(0), "the most that consumer.assignment.interval.ms of a group may be"
+    )
+    group_consumer_max_size: int = integer(INT32_MAX, at_least(1), "members of one group of the consumer protocol")
+    group_consumer_assignors: tuple[str, ...] = listing(
+        (UNIFORM, RANGE), ASSIGNORS, "the assignors that members may choose; the first is that of those who do not"
+    )
+    group_consumer_migration_policy: str = string(
+        "bidirectional",
+        MIGRATION_POLICIES,
+        "whether groups with members go over to the consumer protocol when its first member joins (upgrade), and back"
+        " when its last one leaves (downgrade)",
+    )
+    group_consumer_regex_refresh_interval_ms: int = integer(
+        600000,
+        at_least(10000),
+        "how often the topics are looked through for those that match subscriptions by regular expression, if no topic"
+        " is created before",
+        internal=True,
+    )
     offset_metadata_max_bytes: int = integer(4096, at_least(0), "the longest note that goes with a committed offset")
     offsets_topic_num_partitions: int = integer(50, at_least(1), "partitions of __consumer_offsets")
     offsets_topic_replication_factor: int = short(1, at_least(1), "replicas of __consumer_offsets", kafka_default="3")
@@ -364,8 +414,29 @@ class BrokerConfig(Options):
             option = self.options["group.min.session.timeout.ms"]
             problem = f"must not exceed group.max.session.timeout.ms ({self.group_max_session_timeout_ms})"
             raise option.error(str(self.group_min_session_timeout_ms), problem)
+        self._check_consumer_groups()
         self._check_cleaning()
         assert self.client_listeners
+
+    def _check_consumer_groups(self) -> None:
+        """The default of each setting of a group lies within its bounds (GroupCoordinatorConfig)."""
+        for name in ("heartbeat.interval.ms", "session.timeout.ms", "assignment.interval.ms"):
+            least, value, most = (self.options[f"group.consumer.{bound}{name}"] for bound in ("min.", "", "max."))
+            low, high = self.get(least.name), self.get(most.name)
+            assert isinstance(low, int)
+            assert isinstance(high, int)
+            if low > high:
+                raise most.error(str(high), f"must be greater than or equal to {least.name} ({low})")
+            found = self.get(value.name)
+            assert isinstance(found, int)
+            if not low <= found <= high:
+                raise value.error(str(found), f"must be between {least.name} ({low}) and {most.name} ({high})")
+        if self.group_consumer_heartbeat_interval_ms >= self.group_consumer_session_timeout_ms:
+            option = self.options["group.consumer.heartbeat.interval.ms"]
+            problem = f"must be less than group.consumer.session.timeout.ms ({self.group_consumer_session_timeout_ms})"
+            raise option.error(str(self.group_consumer_heartbeat_interval_ms), problem)
+        if not self.group_consumer_assignors:
+            raise self.options["group.consumer.assignors"].error("", "must name an assignor")
 
     def _check_cleaning(self) -> None:
         """KafkaConfig.validateValues, of what concerns old data."""

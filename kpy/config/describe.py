@@ -58,7 +58,7 @@ def topic_entries(settings: Mapping[str, str], broker: BrokerConfig) -> list[Con
         if option.internal and name not in settings:
             continue
         value = option.format(config.get(name))
-        synonyms = _broker_synonyms(option.synonyms[0].name, broker) if option.synonyms else ()
+        synonyms = broker_setting(option.synonyms[0].name, broker) if option.synonyms else ()
         if name in settings:
             synonyms = (SynonymEntry(name, value, ConfigSource.TOPIC_CONFIG), *synonyms)
         entries.append(_entry(option, value, synonyms, read_only=False))
@@ -71,7 +71,7 @@ def broker_entries(broker: BrokerConfig) -> list[ConfigEntry]:
         _entry(
             option,
             option.format(broker.get(name)),
-            _broker_synonyms(name, broker),
+            broker_setting(name, broker),
             read_only=option.update_mode is UpdateMode.READ_ONLY,
         )
         for name, option in BrokerConfig.options.items()
@@ -123,7 +123,8 @@ def broker_synonyms(name: str) -> tuple[str, ...]:
     return next((names for names in SYNONYMS_OF_BROKER_OPTIONS if name in names), (name,))
 
 
-def _broker_synonyms(name: str, broker: BrokerConfig) -> tuple[SynonymEntry, ...]:
+def broker_setting(name: str, broker: BrokerConfig) -> tuple[SynonymEntry, ...]:
+    """The values of a broker option from the one in force down to its default."""
     found = list(_settings(broker_synonyms(name), broker))
     own = next((index for index, entry in enumerate(found) if entry.name == name), len(found))
     return tuple(found[own:])

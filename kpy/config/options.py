@@ -107,12 +107,17 @@ class BetweenOr(NamedTuple):
 
 
 class OneOf(NamedTuple):
-    """One of these words."""
+    """One of these words, if need be in any case of letters."""
 
     words: tuple[str, ...]
+    any_case: bool = False
 
     def problem(self, value: Value) -> str | None:
-        return None if value in self.words else f"String must be one of: {', '.join(self.words)}"
+        word = value.lower() if self.any_case and isinstance(value, str) else value
+        if word in self.words:
+            return None
+        how = " (case insensitive)" if self.any_case else ""
+        return f"String must be one of{how}: {', '.join(self.words)}"
 
     def __str__(self) -> str:
         return "one of " + ", ".join(self.words)

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 
 from kpy.config.broker import BrokerConfig
+from kpy.config.group import GroupOptions
 from kpy.config.kafka_names import GUARDS, NAMES
 from kpy.config.options import Option
 from kpy.config.topic import TopicConfig
@@ -47,6 +48,14 @@ Set when a topic is created, or altered while it is used. The broker's options a
 
 """
 
+GROUP_OPTIONS = """
+## Group options
+
+Set with IncrementalAlterConfigs on resources of the type GROUP, within the bounds of the broker's options. The broker's
+options are their defaults.
+
+"""
+
 GUARDING = """
 ## Options that stop the start
 
@@ -78,10 +87,12 @@ def _page() -> Iterator[str]:
         ((f"`{option.name}`", _default(option), option.kafka_default or "") for option in different),
     )
     yield "\n## Broker options\n\n"
-    yield from _options(BrokerConfig.options)
+    yield from _options(BrokerConfig.options, also_internal=True)
     yield LISTENERS
     yield TOPIC_OPTIONS
     yield from _options(TopicConfig.options)
+    yield GROUP_OPTIONS
+    yield from _options(GroupOptions.options)
     yield GUARDING
     yield from (f"- `{name}`\n" for name in sorted(GUARDS))
     yield NOT_HONOURED
@@ -89,11 +100,11 @@ def _page() -> Iterator[str]:
     yield ", ".join(f"`{name}`" for name in sorted(NAMES - GUARDS.keys()) if not name.startswith(security)) + ".\n"
 
 
-def _options(options: Mapping[str, Option]) -> Iterator[str]:
+def _options(options: Mapping[str, Option], *, also_internal: bool = False) -> Iterator[str]:
     rows = (
         (f"`{option.name}`", option.allowed, _default(option), _meaning(option))
         for option in options.values()
-        if not option.internal
+        if also_internal or not option.internal
     )
     yield from _table(("option", "values", "default", "what it is"), rows)
 
@@ -107,7 +118,8 @@ def _default(option: Option) -> str:
 
 def _meaning(option: Option) -> str:
     effect = f". *Kept and shown, without effect: {option.without_effect}.*" if option.without_effect else ""
-    return option.documentation + effect
+    shown = ". *Not shown by DescribeConfigs, as in Kafka.*" if option.internal else ""
+    return option.documentation + effect + shown
 
 
 def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:

@@ -11,6 +11,7 @@ What a record is about to change waits for its replay: `arriving` is the member 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
+from uuid import UUID
 
 from kpy.groups.group import GroupType
 from kpy.groups.java import hash_map_order
@@ -74,7 +75,19 @@ class ClassicGroup:
     def state_name(self) -> str:
         return self.state.value
 
-    def check_commit(self, member_id: str, instance_id: str | None, generation_or_epoch: int) -> Timer | None:
+    @property
+    def is_empty(self) -> bool:
+        return self.state is GroupState.EMPTY
+
+    def check_commit(
+        self,
+        member_id: str,
+        instance_id: str | None,
+        generation_or_epoch: int,
+        *,
+        version: int,
+        places: Iterable[tuple[UUID, int]],
+    ) -> Timer | None:
         """ClassicGroup.validateOffsetCommit, and the session timer that OffsetMetadataManager sets anew."""
         if self.state is GroupState.EMPTY and generation_or_epoch < 0:
             return None  # an administrator, or a consumer that manages its assignment itself
@@ -86,6 +99,9 @@ class ClassicGroup:
         if self.state is GroupState.COMPLETING_REBALANCE:
             raise KafkaError(ErrorCode.REBALANCE_IN_PROGRESS)
         return Timer(member.session_timer, member.session_timeout_ms)
+
+    def check_fetch(self, member_id: str | None, member_epoch: int) -> None:
+        """Anybody may."""
 
     def check_offset_delete(self) -> None:
         if self.state is not GroupState.EMPTY and self.protocol_type != CONSUMER_PROTOCOL:

@@ -5,6 +5,7 @@ in the order in which they were asked for.
 """
 
 from collections.abc import Iterable
+from uuid import UUID
 
 from kpy.groups.group import Group
 from kpy.groups.offsets import OffsetStore
@@ -40,16 +41,40 @@ TOPIC_IDS_SINCE = 10
 BROKER_RETENTION = -1
 
 
-def check_commit(group: Group | None, request: OffsetCommitRequest, version: int) -> Timer | None:
+def check_commit(
+    group: Group | None, request: OffsetCommitRequest, version: int, places: Iterable[tuple[UUID, int]]
+) -> Timer | None:
     """Raise what the group says against the commit; the session timer that it sets anew.
 
     A group that is not there is made by a commit that claims no generation.
     """
     if group is not None:
-        return group.check_commit(request.member_id, request.group_instance_id, request.generation_id_or_member_epoch)
+        return group.check_commit(
+            request.member_id,
+            request.group_instance_id,
+            request.generation_id_or_member_epoch,
+            version=version,
+            places=places,
+        )
     if request.generation_id_or_member_epoch >= 0:
         raise KafkaError(ErrorCode.GROUP_ID_NOT_FOUND if version >= 9 else ErrorCode.ILLEGAL_GENERATION)
     return None
+
+
+def places_of(
+    request: OffsetCommitRequest, topics: Topics, *, version: int, max_metadata: int
+) -> Iterable[tuple[UUID, int]]:
+    """The topics and partitions that a commit would be kept for, if the group allows it."""
+    for asked in request.topics:
+        topic = _find(topics, asked.name, asked.topic_id, version)
+        for partition in asked.partitions if topic is not None else ():
+            index = partition.partition_index
+            if (
+                topic is not None
+                and 0 <= index < len(topic.partitions)
+                and _utf16_length(partition.committed_metadata) <= max_metadata
+            ):
+                yield topic.topic_id, index
 
 
 def commit(

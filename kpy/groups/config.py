@@ -1,8 +1,9 @@
 """What a group coordinator takes from the broker's configuration."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kpy.config import BrokerConfig
+from kpy.groups.consumer.settings import ConsumerConfig
 
 NEW_MEMBER_JOIN_TIMEOUT_MS = 5 * 60 * 1000
 """How long the first JoinGroup of a member may be held (GroupCoordinatorConfig, not configurable in Kafka either).
@@ -22,6 +23,7 @@ class GroupConfig:
     offset_metadata_max_bytes: int = 4_096
     offsets_retention_ms: int = 7 * 24 * 60 * 60 * 1000
     offsets_retention_check_interval_ms: int = 600_000
+    consumer: ConsumerConfig = field(default_factory=ConsumerConfig)
 
     @classmethod
     def of(cls, config: BrokerConfig) -> "GroupConfig":
@@ -34,4 +36,5 @@ class GroupConfig:
             offset_metadata_max_bytes=config.offset_metadata_max_bytes,
             offsets_retention_ms=config.offsets_retention_minutes * 60 * 1000,
             offsets_retention_check_interval_ms=config.offsets_retention_check_interval_ms,
+            consumer=ConsumerConfig.of(config),
         )

@@ -6,11 +6,11 @@
 Methods that may change something return a `Decision`, whose replies are whole responses of their API, errors too; what
 only reads returns its part of a response at once. Requests for groups of other partitions are not for this object.
 
-Groups are kept by id whatever their protocol is (`group.Group`); requests of the classic protocol go to
-`ClassicGroup`s, offsets and listings to any.
+Groups are kept by id whatever their protocol is (`table.GroupTable`). Requests of either protocol may meet a group of
+the other: what consumer groups have to say is decided in `kpy.groups.consumer`, offsets and listings are for any.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from random import Random
 from typing import cast
 from uuid import UUID
@@ -18,8 +18,13 @@ from uuid import UUID
 from kpy.groups import commits, membership, records
 from kpy.groups.classic_group import ClassicGroup
 from kpy.groups.config import GroupConfig
+from kpy.groups.consumer.group import ConsumerGroup
+from kpy.groups.consumer.requests import ConsumerGroups
+from kpy.groups.consumer.settings import SettingsOf, default_settings
+from kpy.groups.consumer.update import Surroundings
 from kpy.groups.deciding import Deciding
 from kpy.groups.describe import described, listed, missing_group
+from kpy.groups.group import Group
 from kpy.groups.join import UNKNOWN_MEMBER, Join, Joins
 from kpy.groups.member import ParkedJoin
 from kpy.groups.offsets import OffsetStore
@@ -30,12 +35,16 @@ from kpy.groups.responses import (
     join_group_error,
     leave_group_error,
     offset_delete_error,
+    offset_fetch_error,
     sync_group_error,
 )
 from kpy.groups.states import GroupState
+from kpy.groups.table import CONSUMER_KEYS, GroupTable
 from kpy.groups.topics import Topics
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.protocol.group_records import GroupMetadataKey, GroupMetadataValue, OffsetCommitKey, OffsetCommitValue
+from kpy.protocol.messages.consumer_group_describe import DescribedGroup as DescribedConsumerGroup
+from kpy.protocol.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
 from kpy.protocol.messages.delete_groups import DeletableGroupResult, DeleteGroupsResponse
 from kpy.protocol.messages.describe_groups import DescribedGroup
 from kpy.protocol.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
@@ -49,23 +58,26 @@ from kpy.protocol.messages.sync_group import SyncGroupRequest
 from kpy.state_machine import NOTHING, Decision, Record, Reply, ReplyTo, Timer
 
 EXPIRY_TIMER: Hashable = ("expiry",)
+NEVER_READ = 0
+"""The time, for decisions that do not ask for it."""
 
 
 class GroupCoordinator:
     """The groups of one partition and their offsets; a `StateMachine`.
 
-    A new group waits in `_arriving` for its record, so that a failed append leaves nothing behind. Only one whose
-    first join is parked is in `_groups` before it has one: its first record is that of its first generation.
+    `settings_of` says what is configured for single consumer groups. `topics_changed` has to be told of the topics
+    before consumer groups are asked for anything, and whenever they change.
     """
 
-    def __init__(self, config: GroupConfig, random_source: Random) -> None:
+    def __init__(self, config: GroupConfig, random_source: Random, settings_of: SettingsOf = default_settings) -> None:
         self._config = config
         self._random = random_source
-        self._groups: dict[str, ClassicGroup] = {}
-        self._arriving: ClassicGroup | None = None
+        self._groups = GroupTable()
         self._offsets = OffsetStore()
         self._rebalances = Rebalances(config.initial_rebalance_delay_ms)
         self._joins = Joins(config.max_size, self._rebalances, self._new_uuid)
+        self._surroundings = Surroundings(config=config.consumer, settings_of=settings_of, new_uuid=self._new_uuid)
+        self._consumers = ConsumerGroups(self._groups, self._surroundings)
 
     # --- members ---
 
@@ -86,7 +98,18 @@ class GroupCoordinator:
             return Decision(replies=(Reply(reply_to, error),))
         deciding = Deciding(now_ms)
         known = self._groups.get(request.group_id)
-        group = known if known is not None else ClassicGroup(request.group_id, now_ms)
+        if isinstance(known, ConsumerGroup) and not known.is_empty:
+            self._consumers.join(
+                known,
+                request,
+                version=version,
+                client_id=client_id or "",
+                client_host=client_host,
+                reply_to=reply_to,
+                deciding=deciding,
+            )
+            return deciding.decision()
+        group = known if isinstance(known, ClassicGroup) else ClassicGroup(request.group_id, now_ms)
         self._joins.decide(
             Join(
                 group,
@@ -97,27 +120,31 @@ class GroupCoordinator:
                 client_host=client_host,
             )
         )
-        if known is None:
+        if group is not known:
             self._add(group, deciding)
-        return deciding.decision()
+        return self._decided(deciding)
 
     def _join_refusal(self, request: JoinGroupRequest) -> ErrorCode | None:
         """GroupCoordinatorService.joinGroup, and that only a member without an id makes a group."""
-        config = self._config
+        config, group = self._config, self._groups.get(request.group_id)
         if not request.group_id:
             return ErrorCode.INVALID_GROUP_ID
         if not config.min_session_timeout_ms <= request.session_timeout_ms <= config.max_session_timeout_ms:
             return ErrorCode.INVALID_SESSION_TIMEOUT
-        if request.group_id not in self._groups and request.member_id != UNKNOWN_MEMBER:
+        is_made = group is None or (isinstance(group, ConsumerGroup) and group.is_empty)
+        if is_made and request.member_id != UNKNOWN_MEMBER:
             return ErrorCode.UNKNOWN_MEMBER_ID
         return None
 
     def _add(self, group: ClassicGroup, deciding: Deciding) -> None:
         """A group is there from the first request to join it, whatever comes of that."""
-        if group.state is not GroupState.EMPTY:
-            self._groups[group.group_id] = group
+        if not group.is_empty:
+            self._groups.put_before_its_record(group)
             return
-        self._arriving = group
+        known = self._groups.get(group.group_id)
+        if known is not None:
+            deciding.records += known.tombstones()
+        self._groups.arriving = group
         deciding.records.append(group_record(group.group_id, empty_group("", 0, group.state_timestamp_ms)))
 
     def sync_group(self, request: SyncGroupRequest, *, version: int, reply_to: ReplyTo, now_ms: int) -> Decision:
@@ -134,8 +161,11 @@ class GroupCoordinator:
             error = sync_group_error(refusal or ErrorCode.UNKNOWN_MEMBER_ID)
             return Decision(replies=(Reply(reply_to, error),))
         deciding = Deciding(now_ms)
-        membership.sync(group, request, reply_to, deciding)
-        return deciding.decision()
+        if isinstance(group, ConsumerGroup):
+            self._consumers.sync(group, request, reply_to, deciding)
+        else:
+            membership.sync(group, request, reply_to, deciding)
+        return self._decided(deciding)
 
     def heartbeat(self, request: HeartbeatRequest, *, reply_to: ReplyTo) -> Decision:
         """A member lives."""
@@ -143,6 +173,10 @@ class GroupCoordinator:
         if group is None:
             code = ErrorCode.UNKNOWN_MEMBER_ID if request.group_id else ErrorCode.INVALID_GROUP_ID
             return Decision(replies=(Reply(reply_to, heartbeat_error(code)),))
+        if isinstance(group, ConsumerGroup):
+            deciding = Deciding(NEVER_READ)
+            self._consumers.classic_heartbeat(group, request, reply_to, deciding)
+            return deciding.decision()
         code, timer = membership.heartbeat(group, request)
         reply = Reply(reply_to, HeartbeatResponse(error_code=code))
         return Decision(timers=(timer,) if timer is not None else (), replies=(reply,))
@@ -163,13 +197,37 @@ class GroupCoordinator:
                 )
                 for identity in leaving
             ]
+        elif isinstance(group, ConsumerGroup):
+            members = self._consumers.leave(group, leaving, deciding)
         else:
             members = membership.leave(group, leaving, self._rebalances, deciding)
         if version >= 3:
             deciding.reply(reply_to, LeaveGroupResponse(error_code=ErrorCode.NONE, members=members))
         else:
             deciding.reply(reply_to, LeaveGroupResponse(error_code=members[0].error_code))
-        return deciding.decision()
+        return self._decided(deciding)
+
+    def consumer_group_heartbeat(
+        self,
+        request: ConsumerGroupHeartbeatRequest,
+        *,
+        version: int,
+        client_id: str | None,
+        client_host: str,
+        reply_to: ReplyTo,
+        now_ms: int,
+    ) -> Decision:
+        """All that a member of the consumer protocol does: join, live, move on, leave."""
+        deciding = Deciding(now_ms)
+        self._consumers.heartbeat(
+            request,
+            version=version,
+            client_id=client_id or "",
+            client_host=client_host,
+            reply_to=reply_to,
+            deciding=deciding,
+        )
+        return self._decided(deciding)
 
     # --- offsets ---
 
@@ -179,7 +237,10 @@ class GroupCoordinator:
         """Store offsets, as a member or for a group that is empty; a group that is not there comes to be."""
         refusal, timer = ErrorCode.NONE, None
         try:
-            timer = commits.check_commit(self._groups.get(request.group_id), request, version)
+            places = commits.places_of(
+                request, topics, version=version, max_metadata=self._config.offset_metadata_max_bytes
+            )
+            timer = commits.check_commit(self._groups.get(request.group_id), request, version, places)
         except KafkaError as error:
             refusal = error.code
         found, response = commits.commit(
@@ -206,7 +267,13 @@ class GroupCoordinator:
     def offset_fetch(
         self, request: OffsetFetchRequestGroup, *, version: int, topics: Topics
     ) -> OffsetFetchResponseGroup:
-        """What one group has committed."""
+        """What one group has committed, to whoever may know."""
+        group = self._groups.get(request.group_id)
+        if group is not None:
+            try:
+                group.check_fetch(request.member_id, request.member_epoch)
+            except KafkaError as error:
+                return offset_fetch_error(request, error.code, version=version)
         return commits.fetch(request, self._offsets, topics, version)
 
     # --- administration ---
@@ -214,11 +281,17 @@ class GroupCoordinator:
     def describe_group(self, group_id: str, *, version: int) -> DescribedGroup:
         """State, protocol and members of a classic group."""
         group = self._groups.get(group_id)
-        return described(group) if group is not None else missing_group(group_id, version)
+        if isinstance(group, ClassicGroup):
+            return described(group)
+        return missing_group(group_id, version, is_classic=group is None)
+
+    def describe_consumer_group(self, group_id: str) -> DescribedConsumerGroup:
+        """Epochs, members and their assignments of a consumer group."""
+        return self._consumers.describe(group_id)
 
     def list_groups(self, states: Sequence[str], types: Sequence[str]) -> list[ListedGroup]:
         """The groups in one of these states and of one of these types; no states or types are all."""
-        return listed(self._groups.values(), states, types)
+        return listed(self._groups, states, types)
 
     def delete_groups(self, group_ids: Sequence[str], *, reply_to: ReplyTo) -> Decision:
         """Delete groups that are empty, and their offsets. The response has a result for each, in this order."""
@@ -235,7 +308,16 @@ class GroupCoordinator:
                 found += self._offsets.tombstones(group_id)
                 found += group.tombstones()
             results.append(DeletableGroupResult(group_id=group_id, error_code=code))
-        return Decision(records=found, replies=(Reply(reply_to, DeleteGroupsResponse(results=results)),))
+        reply = Reply(reply_to, DeleteGroupsResponse(results=results))
+        return Decision(records=self._groups.with_tombstones(found), replies=(reply,))
+
+    def topics_changed(self, topics: Topics, changed: Iterable[str], *, has_new: bool) -> None:
+        """Topics have come, gone or changed. The members' next heartbeats make what has to be made of it."""
+        changed = set(changed)
+        self._surroundings.topics.replace(topics, changed, has_new=has_new)
+        for group in self._groups:
+            if isinstance(group, ConsumerGroup) and not changed.isdisjoint(group.subscribers):
+                group.topics_checked_at_epoch = None
 
     def topics_deleted(self, deleted: Mapping[str, UUID]) -> Decision:
         """Forget the offsets of topics that are deleted, by name and id."""
@@ -251,33 +333,14 @@ class GroupCoordinator:
         """Apply one appended record."""
         key, value = record.key, record.value
         if isinstance(key, OffsetCommitKey) and (value is None or isinstance(value, OffsetCommitValue)):
-            self._replay_offset(key, value)
+            self._offsets.apply(key, value)
+            self._groups.replay_offset(key, value)
         elif isinstance(key, GroupMetadataKey) and (value is None or isinstance(value, GroupMetadataValue)):
-            self._replay_group(key.group, value)
+            self._groups.replay_classic(key.group, value)
+        elif isinstance(key, CONSUMER_KEYS):
+            self._groups.replay_consumer(key, value)
         else:
             raise AssertionError(f"not a record of a group coordinator: {record!r}")
-
-    def _replay_offset(self, key: OffsetCommitKey, value: OffsetCommitValue | None) -> None:
-        """Offsets without a group make one that has no members and no protocol: a so-called simple group."""
-        self._offsets.apply(key, value)
-        if value is not None and key.group not in self._groups:
-            self._groups[key.group] = ClassicGroup(key.group, value.commit_timestamp)
-
-    def _replay_group(self, group_id: str, value: GroupMetadataValue | None) -> None:
-        arriving, self._arriving = self._arriving, None
-        group = self._groups.get(group_id)
-        if value is None:
-            if group is not None:
-                group.state = GroupState.DEAD
-                del self._groups[group_id]
-            return
-        if group is None:
-            if arriving is not None and arriving.group_id == group_id:
-                group = arriving
-            else:
-                group = ClassicGroup(group_id, value.current_state_timestamp)
-            self._groups[group_id] = group
-        group.apply(value)
 
     def expire(self, key: Hashable, *, now_ms: int) -> Decision:
         """A timer fired: a session, a wait of a rebalance, or the round that looks for expired offsets."""
@@ -288,13 +351,17 @@ class GroupCoordinator:
         if group is None:
             return NOTHING
         deciding = Deciding(now_ms)
-        if kind == "session":
+        if isinstance(group, ConsumerGroup):
+            self._consumers.expire(group, kind, *member, deciding=deciding)
+        elif kind == "session":
             self._rebalances.session_expired(group, member[0], deciding)
         elif kind == "join":
             self._rebalances.join_timer_expired(group, deciding)
-        else:
+        elif kind == "sync":
             self._rebalances.sync_timer_expired(group, deciding)
-        return deciding.decision()
+        elif kind == "downgraded" and group.state is GroupState.STABLE:
+            self._rebalances.prepare(group, deciding, "it was a consumer group")
+        return self._decided(deciding)
 
     def _expire_offsets(self, now_ms: int) -> Decision:
         """Forget what was kept for too long, then groups that nobody is in and that have nothing left.
@@ -303,20 +370,23 @@ class GroupCoordinator:
         """
         deciding = Deciding(now_ms)
         deciding.timers.append(self._expiry_timer())
-        for group in self._groups.values():
+        for group in self._groups:
             expired = self._offsets.expired(group, self._config.offsets_retention_ms, now_ms)
             deciding.records += expired
-            if group.state is GroupState.EMPTY and len(expired) == self._offsets.count(group.group_id):
+            if group.is_empty and len(expired) == self._offsets.count(group.group_id):
                 deciding.records += group.tombstones()
-            elif not group.members:
+            elif isinstance(group, ClassicGroup) and not group.members:
                 self._rebalances.complete_if_joined(group, deciding)
-        return deciding.decision()._replace(is_atomic=False)
+        return self._decided(deciding)._replace(is_atomic=False)
 
     def loaded(self, *, now_ms: int) -> Decision:
         """Sessions begin anew. A group that is over the limit, which was lowered, rebalances down to it."""
         deciding = Deciding(now_ms)
         deciding.timers.append(self._expiry_timer())
-        for group in self._groups.values():
+        for group in self._groups:
+            if isinstance(group, ConsumerGroup):
+                self._consumers.loaded(group, deciding)
+                continue
             for member in group.members.values():
                 self._rebalances.expect_heartbeat(member, deciding)
             if len(group.members) > self._config.max_size:
@@ -333,7 +403,12 @@ class GroupCoordinator:
 
     # --- helpers ---
 
-    def _group(self, group_id: str) -> ClassicGroup:
+    def _decided(self, deciding: Deciding) -> Decision:
+        """The decision. A classic group that is recorded ends the consumer group whose place it took."""
+        deciding.records = self._groups.with_tombstones(deciding.records)
+        return deciding.decision()
+
+    def _group(self, group_id: str) -> Group:
         group = self._groups.get(group_id)
         if group is None:
             raise KafkaError(ErrorCode.GROUP_ID_NOT_FOUND)
@@ -346,14 +421,10 @@ class GroupCoordinator:
         return str(UUID(int=self._random.getrandbits(128), version=4))
 
     def durable_state(self) -> object:
-        """What a replay of the log must give again: the last record of each group, and every offset."""
-        stored = {group_id: group.stored for group_id, group in self._groups.items() if group.stored is not None}
-        return stored, self._offsets.durable_state()
+        """What a replay of the log must give again: the groups, and every offset."""
+        return self._groups.durable_state(), self._offsets.durable_state()
 
     def check_invariants(self) -> None:
         """Raise if anything here contradicts itself; tests call it after every step."""
-        for group_id, group in self._groups.items():
-            assert group.group_id == group_id
-            assert group.state is not GroupState.DEAD
-            group.check_invariants()
+        self._groups.check_invariants()
         self._offsets.check_invariants()

@@ -25,5 +25,11 @@ class Deciding:
     def cancel(self, timer: Hashable) -> None:
         self.timers.append(Timer(timer, None))
 
+    def add(self, other: "Deciding") -> None:
+        """Take over what was decided apart, because it might have come to nothing."""
+        self.records += other.records
+        self.timers += other.timers
+        self.replies += other.replies
+
     def decision(self) -> Decision:
         return Decision(self.records, self.timers, self.replies)

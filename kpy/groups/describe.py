@@ -35,8 +35,8 @@ def described(group: ClassicGroup) -> DescribedGroup:
     )
 
 
-def missing_group(group_id: str, version: int) -> DescribedGroup:
-    """A group that is not there is dead; only version 6 calls that an error (KIP-1043)."""
+def missing_group(group_id: str, version: int, *, is_classic: bool = True) -> DescribedGroup:
+    """One that is not there is dead, and so is one of another protocol; version 6 calls that an error (KIP-1043)."""
     found = DescribedGroup(
         error_code=ErrorCode.NONE,
         group_id=group_id,
@@ -47,7 +47,7 @@ def missing_group(group_id: str, version: int) -> DescribedGroup:
     )
     if version >= NOT_FOUND_SINCE:
         found.error_code = ErrorCode.GROUP_ID_NOT_FOUND
-        found.error_message = f"Group {group_id} not found."
+        found.error_message = f"Group {group_id} {'not found' if is_classic else 'is not a classic group'}."
     return found
 
 

@@ -1,7 +1,9 @@
 """What a group is, whichever protocol its members speak: what offsets and the listing of groups need to know of one."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Protocol
+from uuid import UUID
 
 from kpy.protocol.group_records import OffsetCommitValue
 from kpy.protocol.messages.list_groups import ListedGroup
@@ -12,6 +14,7 @@ class GroupType(StrEnum):
     """The protocol of a group, by the name that clients see and filter by."""
 
     CLASSIC = "classic"
+    CONSUMER = "consumer"
 
 
 class Group(Protocol):
@@ -30,8 +33,23 @@ class Group(Protocol):
     def state_name(self) -> str:
         """The state as clients see it."""
 
-    def check_commit(self, member_id: str, instance_id: str | None, generation_or_epoch: int) -> Timer | None:
-        """Whether such a one may commit; the session timer that the commit sets anew."""
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody is in the group, nor about to be."""
+
+    def check_commit(
+        self,
+        member_id: str,
+        instance_id: str | None,
+        generation_or_epoch: int,
+        *,
+        version: int,
+        places: Iterable[tuple[UUID, int]],
+    ) -> Timer | None:
+        """Whether such a one may commit for these partitions; the session timer that the commit sets anew."""
+
+    def check_fetch(self, member_id: str | None, member_epoch: int) -> None:
+        """Whether such a one may fetch offsets."""
 
     def check_offset_delete(self) -> None:
         """Whether offsets may be deleted at all."""

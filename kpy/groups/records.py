@@ -1,5 +1,6 @@
 """The records of a group coordinator, made and read."""
 
+from kpy.protocol import consumer_group_records
 from kpy.protocol.group_records import (
     GroupMetadataKey,
     GroupMetadataValue,
@@ -11,6 +12,8 @@ from kpy.protocol.group_records import (
     encode_record,
 )
 from kpy.state_machine import Record
+
+CONSUMER_GROUP_KEYS = frozenset(key for key, _ in consumer_group_records.RECORDS.types.values())
 
 
 def group_record(group_id: str, value: GroupMetadataValue | None) -> Record:
@@ -39,15 +42,19 @@ def encode(record: Record) -> tuple[bytes | None, bytes | None]:
     """Key and value as they stand in the log."""
     if record.key is None:
         raise AssertionError("every record of a group coordinator has a key")
+    if type(record.key) in CONSUMER_GROUP_KEYS:
+        return consumer_group_records.RECORDS.encode(record.key, record.value)
     return encode_record(record.key, record.value)
 
 
 def decode(key: bytes | None, value: bytes | None) -> Record | None:
-    """The inverse; None for records of groups of another protocol.
+    """The inverse; None for records of groups of a protocol that is not known here.
 
     Commits in the layout of the first brokers become what they would be today.
     """
-    decoded = decode_record(key, value) if key is not None else None
+    if key is None:
+        return None
+    decoded = decode_record(key, value) or consumer_group_records.RECORDS.decode(key, value)
     if decoded is None:
         return None
     found_key, found_value = decoded

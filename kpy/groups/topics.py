@@ -1,6 +1,6 @@
 """What a group coordinator may ask about topics: a view of the cluster image, which it does not import."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -23,6 +23,33 @@ class Topic(Protocol):
 class Topics(Protocol):
     """The topics that exist, by name and by id."""
 
+    @property
+    def topics(self) -> Mapping[str, Topic]:
+        """All of them, by name."""
+
+    @property
+    def offset(self) -> int:
+        """Rises with every change."""
+
     def topic(self, name: str) -> Topic | None: ...
 
     def topic_by_id(self, topic_id: UUID) -> Topic | None: ...
+
+    def partition_racks(self, topic: str, index: int) -> list[str]:
+        """The racks of a partition's replicas, as far as their brokers say one."""
+
+
+class NoTopics:
+    """The view of a coordinator that has not been shown any topics yet."""
+
+    topics: Mapping[str, Topic] = {}
+    offset = 0
+
+    def topic(self, name: str) -> Topic | None:
+        return None
+
+    def topic_by_id(self, topic_id: UUID) -> Topic | None:
+        return None
+
+    def partition_racks(self, topic: str, index: int) -> list[str]:
+        return []

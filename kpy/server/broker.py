@@ -175,6 +175,7 @@ class Broker:
             clock=clock,
             timers=timers,
             random_source=self._random,
+            broker_config=lambda: self.services.config,
             create_offsets_topic=lambda: _create_internal_topic(cluster, CONSUMER_OFFSETS, config),
         )
         fetch_sessions = FetchSessions(

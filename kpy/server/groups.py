@@ -11,10 +11,12 @@ from typing import TypeVar
 
 import trio
 
-from kpy.cluster.image import Changes
+from kpy.cluster.image import Changes, ResourceType
 from kpy.cluster.topic_names import CONSUMER_OFFSETS
 from kpy.config import BrokerConfig
+from kpy.config.group import GroupOptions
 from kpy.groups.config import GroupConfig
+from kpy.groups.consumer.settings import GroupSettings
 from kpy.groups.coordinator import GroupCoordinator
 from kpy.groups.partitioning import partition_for
 from kpy.groups.responses import coordinator_error
@@ -32,6 +34,8 @@ GroupRuntime = StateMachineRuntime[GroupCoordinator]
 R = TypeVar("R", bound=Message)
 
 NO_LEADER = -1
+CACHED_SETTINGS_MAX = 4096
+"""Groups whose settings are kept at hand."""
 
 
 class Groups:
@@ -46,8 +50,12 @@ class Groups:
         timers: Timers,
         random_source: Random,
         create_offsets_topic: Callable[[], None],
+        broker_config: Callable[[], BrokerConfig] | None = None,
     ) -> None:
+        """`config` is what the coordinators are made with, `broker_config` what is in force if that may change."""
         self._config = config
+        self._broker_config = broker_config or (lambda: config)
+        self._settings: dict[str, GroupSettings] = {}
         self._partitions = partitions
         self._clock = clock
         self._timers = timers
@@ -105,13 +113,19 @@ class Groups:
             await trio.lowlevel.checkpoint()
 
     def image_changed(self, changes: Changes) -> None:
-        """Forget the offsets of deleted topics; and all groups if it is theirs that was deleted."""
+        """Forget the offsets of deleted topics, tell the groups what has changed; and forget all groups with theirs."""
+        if any(kind in (ResourceType.GROUP, ResourceType.BROKER) for kind, _ in changes.configs):
+            self._settings.clear()
         if changes.deleted:
             deleted = {topic.name: topic.topic_id for topic in changes.deleted}
             if CONSUMER_OFFSETS in deleted:
                 self._unload()
             for runtime in self._runtimes.values():
                 runtime.execute(runtime.machine.topics_deleted(deleted))
+        changed = [topic.name for topic in (*changes.created, *changes.deleted, *changes.grown)]
+        if changed:
+            for runtime in self._runtimes.values():
+                runtime.machine.topics_changed(self._partitions.image, changed, has_new=bool(changes.created))
 
     def unload(self) -> None:
         """Answer what is parked, stop all timers, and send away who still comes."""
@@ -143,12 +157,25 @@ class Groups:
                 raise KafkaError(ErrorCode.NOT_COORDINATOR, "the broker is stopping")
             runtime = StateMachineRuntime(
                 f"group coordinator {index}",
-                GroupCoordinator(GroupConfig.of(self._config), self._random),
+                GroupCoordinator(GroupConfig.of(self._config), self._random, self._settings_of),
                 self._partitions.find(CONSUMER_OFFSETS, index),
                 clock=self._clock,
                 timers=self._timers,
             )
+            runtime.machine.topics_changed(self._partitions.image, (), has_new=True)
             runtime.load()
             self._runtimes[index] = runtime
             runtime.execute(runtime.machine.forget_missing_topics(self._partitions.image))
         return runtime
+
+    def _settings_of(self, group_id: str) -> GroupSettings:
+        """What is configured for a group, looked up once for each change."""
+        found = self._settings.get(group_id)
+        if found is None:
+            broker = self._broker_config()
+            own = self._partitions.image.config(ResourceType.GROUP, group_id)
+            found = GroupSettings.of(GroupOptions(own, broker).within_bounds(broker))
+            if len(self._settings) >= CACHED_SETTINGS_MAX:
+                self._settings.clear()
+            self._settings[group_id] = found
+        return found

@@ -14,13 +14,14 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import trio
 
 from kpy.protocol.crc import Buffer
 from kpy.server.log_limit import OncePerSecond
-from kpy.server.sending import PIECE_BYTES_MAX, RESIDENT_SECONDS, Sending
+from kpy.server.sending import PIECE_BYTES_MAX, RESIDENT_SECONDS, Sending, must_read_ahead
 from kpy.storage.files import FileRange
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 Part = Buffer | FileRange
 
 ACCEPT_RETRY_SECONDS = 0.1
+ACCEPTED_BETWEEN_CHECKPOINTS = 64
+"""Between two of them every other connection that is ready is served."""
 FREE_PORT_ATTEMPTS = 16
 ACCEPT_ERRORS_OF_THE_MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 ACCEPT_ERRORS_OF_THE_PEER = {errno.ECONNABORTED, errno.EPERM, errno.EPROTO}
@@ -148,12 +151,15 @@ class SocketStream:
         fileno = content.fileno() if hasattr(os, "sendfile") else None
         position, end = file_range.position, file_range.position + file_range.size_bytes
         ready_until = position
-        has_waited = False
+        was_cold = position <= content.brought_until < position + PIECE_BYTES_MAX  # the next of a cold catch-up
+        is_recent = file_range.is_recent
         while position < end:
             if position >= ready_until:
                 ready_until = min(position + PIECE_BYTES_MAX, end)
                 size = ready_until - position
-                if not self._sending.is_ready(file_range, position, size, has_waited=has_waited):
+                is_resident = partial(content.is_resident, position, size)
+                was_cold = must_read_ahead(was_cold=was_cold, is_recent=is_recent, is_resident=is_resident)
+                if was_cold:
                     await self._sending.make_ready(content, position, size)
             if fileno is None:
                 size = min(COPY_BYTES_MAX, ready_until - position)
@@ -169,7 +175,7 @@ class SocketStream:
                 await self._wait_writable(parts)
                 if trio.current_time() - waited_since > RESIDENT_SECONDS:
                     ready_until = position
-                    has_waited = True
+                    is_recent = False
                 continue
             if sent == 0:
                 raise StreamClosed(f"the file ended {end - position} bytes before the range that was promised")
@@ -250,6 +256,7 @@ async def accept_forever(
     over; any other failure is loud.
     """
     logs = OncePerSecond()
+    accepted = 0
     while True:
         try:
             sock, _ = listener.accept()
@@ -269,7 +276,9 @@ async def accept_forever(
                 sock.close()
             else:
                 serve(stream)
-            await trio.lowlevel.checkpoint()
+            accepted += 1
+            if accepted % ACCEPTED_BETWEEN_CHECKPOINTS == 0:
+                await trio.lowlevel.checkpoint()
 
 
 def descriptor_limit() -> int:

@@ -17,7 +17,7 @@ import trio
 
 from kpy.server.log_limit import OncePerSecond
 from kpy.server.workers import RunInWorker, inline
-from kpy.storage.files import Content, FileRange
+from kpy.storage.files import Content
 
 logger = logging.getLogger(__name__)
 
@@ -32,9 +32,14 @@ HELD_BYTES_MAX = 1 << 32
 LOOK_SECONDS = 5.0
 
 
-def must_read_ahead(*, is_recent: bool, is_resident: Callable[[], bool | None]) -> bool:
-    """Whether a worker has to read a piece before it is sent: it was not just written, and is cold or nobody knows."""
-    return not is_recent and not is_resident()
+def must_read_ahead(*, was_cold: bool, is_recent: bool, is_resident: Callable[[], bool | None]) -> bool:
+    """Whether a worker has to read a piece before it is sent.
+
+    If the piece before it was cold: then the kernel has begun to read this one, some of it may be there, and to send it
+    would make the kernel begin with the next, which takes milliseconds where it reads ahead by megabytes. Otherwise if
+    it was not just written, and is cold or nobody knows.
+    """
+    return was_cold or (not is_recent and not is_resident())
 
 
 class Sender(Protocol):
@@ -65,11 +70,6 @@ class Sending:
         self._held: dict[Sender, _Held] = {}
         self._begun = trio.Event()
         self._logs_failure = OncePerSecond()
-
-    def is_ready(self, file_range: FileRange, position: int, size_bytes: int, *, has_waited: bool = False) -> bool:
-        """Whether a piece can be sent without waiting for the disk, as far as can be known."""
-        is_resident = partial(file_range.content.is_resident, position, size_bytes)
-        return not must_read_ahead(is_recent=file_range.is_recent and not has_waited, is_resident=is_resident)
 
     async def make_ready(self, content: Content, position: int, size_bytes: int) -> None:
         """Have a worker read a piece. OSError if it cannot be read."""

@@ -14,8 +14,10 @@ from kpy.storage.files import AlreadyLocked, Content, File, FileRange, Lock, Not
 
 OPEN_FILES_MAX: Final = 1024
 """How many files stay open where nobody says otherwise."""
-RECENT_BYTES_MAX: Final = 64 * 1024 * 1024
-"""So much of what all files together were given last is taken to be in memory without asking."""
+RECENT_BYTES_MAX: Final = 8 * 1024 * 1024
+"""So much of what all files together were given last is taken to be in memory without asking: what consumers at the
+tail read. The kernel may forget more than that at once if somebody else reads much and memory is short.
+"""
 
 
 class _Mark(NamedTuple):

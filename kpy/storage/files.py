@@ -27,10 +27,11 @@ class NotResident(Exception):
 class Content(Protocol):
     """The bytes of a file for as long as somebody holds this; may be used from any thread.
 
-    `has_failed`: somebody could not read them all.
+    `has_failed`: somebody could not read them all. `brought_until`: up to where `bring` was called last.
     """
 
     has_failed: bool
+    brought_until: int
 
     def fileno(self) -> int | None:
         """The descriptor for sendfile, None if there is none."""

@@ -48,13 +48,14 @@ class Memory:
 class MemoryContent:
     """Bytes in blocks that never move and are only ever added to: who holds it reads what was there."""
 
-    __slots__ = ("_blocks", "_starts", "has_failed", "is_deleted")
+    __slots__ = ("_blocks", "_starts", "brought_until", "has_failed", "is_deleted")
 
     def __init__(self, blocks: list[bytearray], starts: list[int]) -> None:
         self._blocks = blocks
         self._starts = starts
         self.is_deleted = False
         self.has_failed = False
+        self.brought_until = -1
 
     @property
     def allocated_bytes(self) -> int:

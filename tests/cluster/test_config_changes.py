@@ -53,6 +53,12 @@ def test_items_of_lists(cluster: ControllerContext) -> None:
     assert after(APPEND, "delete") == "delete"
 
 
+def test_a_group_that_need_not_exist(cluster: ControllerContext) -> None:
+    """Configs of groups are kept by their ids."""
+    assert cluster.alter(changes(GROUP, "g", ("consumer.session.timeout.ms", SET, "46000"))) == [(0, None)]
+    assert cluster.configs(GROUP, "g") == {"consumer.session.timeout.ms": "46000"}
+
+
 REFUSED = {
     "an unknown key": (TOPIC, "t", ("no.such", SET, "1"), ErrorCode.INVALID_CONFIG),
     "no key": (TOPIC, "t", ("", SET, "1"), ErrorCode.INVALID_CONFIG),
@@ -85,7 +91,10 @@ REFUSED = {
     "an unknown key of a subscription": (METRICS, "m", ("no.such", SET, "1"), ErrorCode.INVALID_REQUEST),
     "an interval out of bounds": (METRICS, "m", ("interval.ms", SET, "1"), ErrorCode.INVALID_REQUEST),
     "a match of nothing": (METRICS, "m", ("match", SET, "color=red"), ErrorCode.INVALID_CONFIG),
-    "a group": (GROUP, "g", ("consumer.session.timeout.ms", SET, "5"), ErrorCode.INVALID_REQUEST),
+    "groups without a name": (GROUP, "", ("consumer.session.timeout.ms", SET, "46000"), ErrorCode.INVALID_REQUEST),
+    "a group's option out of bounds": (GROUP, "g", ("consumer.session.timeout.ms", SET, "5"), ErrorCode.INVALID_CONFIG),
+    "a group's option of no number": (GROUP, "g", ("consumer.session.timeout.ms", SET, "x"), ErrorCode.INVALID_CONFIG),
+    "an unknown option of a group": (GROUP, "g", ("no.such", SET, "1"), ErrorCode.INVALID_CONFIG),
     "no min ISR": (BROKER, "", ("min.insync.replicas", DELETE, None), ErrorCode.INVALID_CONFIG),
 }
 

@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 
 from kpy.config import BrokerConfig, TopicConfig
+from kpy.config.group import GroupOptions, bound
 
 PACKAGE = Path(__file__).parents[2] / "kpy"
 
@@ -31,7 +32,7 @@ def attributes_read() -> set[str]:
 
 
 def test_no_option_is_accepted_and_ignored() -> None:
-    """Every option is read somewhere, is the default of a topic option that is, or says why it has no effect."""
+    """Every option is read somewhere, is the default or a bound of one that is, or says why it has no effect."""
     read = attributes_read()
     topics = {
         name
@@ -39,6 +40,10 @@ def test_no_option_is_accepted_and_ignored() -> None:
         if option.attribute in read or option.without_effect or option.internal
     }
     defaults = {synonym.name for name in topics for synonym in TopicConfig.options[name].synonyms}
+    groups = {name for name, option in GroupOptions.options.items() if option.attribute in read}
+    for name in groups:
+        option = GroupOptions.options[name]
+        defaults |= {bound(option, "min"), bound(option, "max"), *(synonym.name for synonym in option.synonyms)}
     brokers = {
         name
         for name, option in BrokerConfig.options.items()
@@ -46,4 +51,5 @@ def test_no_option_is_accepted_and_ignored() -> None:
     }
 
     assert TopicConfig.options.keys() - topics == {"remote.storage.enable"}  # refused where it is set
+    assert GroupOptions.options.keys() == groups
     assert BrokerConfig.options.keys() - brokers == set()

@@ -56,11 +56,21 @@ class FakeTopics:
 
     def __init__(self) -> None:
         self.by_name: dict[str, FakeTopic] = {}
+        self.racks: dict[str, list[str]] = {}
+        self.offset = 0
+
+    @property
+    def topics(self) -> Mapping[str, FakeTopic]:
+        return self.by_name
 
     def add(self, name: str, partitions: int = 4, *, number: int | None = None) -> UUID:
         topic_id = UUID(int=len(self.by_name) + 1 if number is None else number)
         self.by_name[name] = FakeTopic(name, topic_id, range(partitions))
+        self.offset += 1
         return topic_id
+
+    def partition_racks(self, topic: str, index: int) -> list[str]:
+        return self.racks.get(topic, [])
 
     def topic(self, name: str) -> FakeTopic | None:
         return self.by_name.get(name)
@@ -98,7 +108,7 @@ class Answer:
 class GroupContext:
     """Appends, replays, sets timers and answers; `restart` loads a new machine from what was appended."""
 
-    def __init__(self, **config: int) -> None:
+    def __init__(self, **config: Any) -> None:
         self.config = GroupConfig(**{"initial_rebalance_delay_ms": 0, "min_session_timeout_ms": 100, **config})
         self.random = Random(1)
         self.topics = FakeTopics()
@@ -110,8 +120,13 @@ class GroupContext:
         self.appends_fail = False
         self.transcript: list[str] = []
         self.parked: list[Answer] = []
-        self.machine = GroupCoordinator(self.config, self.random)
+        self.machine = self.new_machine()
         self.execute(self.machine.loaded(now_ms=self.now_ms))
+
+    def new_machine(self) -> GroupCoordinator:
+        machine = GroupCoordinator(self.config, self.random)
+        machine.topics_changed(self.topics, (), has_new=True)
+        return machine
 
     # --- the runtime ---
 
@@ -171,7 +186,7 @@ class GroupContext:
 
     def replayed(self) -> GroupCoordinator:
         """A machine that has only read the log."""
-        machine = GroupCoordinator(self.config, self.random)
+        machine = self.new_machine()
         for key, value in self.log:
             record = machine.decode(key, value)
             assert record is not None
@@ -182,7 +197,7 @@ class GroupContext:
         """Reading the log gives what is durable in the live machine."""
         assert self.replayed().durable_state() == self.machine.durable_state()
 
-    def restart(self, **config: int) -> None:
+    def restart(self, **config: Any) -> None:
         """A new process: what was held and every timer is gone."""
         self.check_replay()
         if config:
@@ -290,11 +305,16 @@ class GroupContext:
         response = self.reply(DeleteGroupsResponse, lambda to: self.machine.delete_groups(group_ids, reply_to=to))
         return {result.group_id: ErrorCode(result.error_code) for result in response.results}
 
-    def leave(self, group: str, *members: tuple[str, str | None], version: int = 5) -> LeaveGroupResponse:
+    def leave(
+        self, group: str, *members: tuple[str, str | None], version: int = 5, reason: str | None = None
+    ) -> LeaveGroupResponse:
         """Several at once, by (member id, instance id)."""
         request = LeaveGroupRequest(
             group_id=group,
-            members=[MemberIdentity(member_id=member, group_instance_id=instance) for member, instance in members],
+            members=[
+                MemberIdentity(member_id=member, group_instance_id=instance, reason=reason)
+                for member, instance in members
+            ],
         )
         return self.reply(
             LeaveGroupResponse,
@@ -367,7 +387,7 @@ class Client:
         self.leads = False
         self.peers: list[str] = []
 
-    def ask_join(self) -> Answer:
+    def ask_join(self, reason: str | None = None) -> Answer:
         request = JoinGroupRequest(
             group_id=self.group,
             session_timeout_ms=self.session_ms,
@@ -376,6 +396,7 @@ class Client:
             group_instance_id=self.instance,
             protocol_type=self.protocol_type,
             protocols=[JoinGroupRequestProtocol(name=n, metadata=m) for n, m in self.protocols.items()],
+            reason=reason,
         )
         context = self.context
         context.transcript.append(f"{self.name}: join")
@@ -422,10 +443,7 @@ class Client:
         """With what each member id is assigned, from the leader."""
         request = SyncGroupRequest(
             **{
-                "group_id": self.group,
-                "generation_id": self.generation,
-                "member_id": self.id,
-                "group_instance_id": self.instance,
+                **self._identity(),
                 "protocol_type": self.protocol_type,
                 "protocol_name": next(iter(self.protocols)),
                 "assignments": [
@@ -452,16 +470,16 @@ class Client:
         what = f"assigned {message.assignment.decode()!r}" if code is ErrorCode.NONE else code.name
         self.context.transcript.append(f"{self.name} <- {what}")
 
+    def _identity(self) -> dict[str, Any]:
+        return {
+            "group_id": self.group,
+            "generation_id": self.generation,
+            "member_id": self.id,
+            "group_instance_id": self.instance,
+        }
+
     def beat(self, **changes: Any) -> ErrorCode:
-        request = HeartbeatRequest(
-            **{
-                "group_id": self.group,
-                "generation_id": self.generation,
-                "member_id": self.id,
-                "group_instance_id": self.instance,
-                **changes,
-            }
-        )
+        request = HeartbeatRequest(**{**self._identity(), **changes})
         context = self.context
         response = context.reply(HeartbeatResponse, lambda to: context.machine.heartbeat(request, reply_to=to))
         code = ErrorCode(response.error_code)

@@ -1,5 +1,7 @@
 """How a group gets from one generation to the next: who is waited for, for how long, and what ends the wait."""
 
+import logging
+
 import pytest
 
 from kpy.groups.records import empty_group, group_record
@@ -226,6 +228,18 @@ def test_a_generation_is_one_record(groups: GroupContext) -> None:
             ),
         )
     ]
+
+
+def test_the_log_says_why(groups: GroupContext, caplog: pytest.LogCaptureFixture) -> None:
+    """The reasons that members give (KIP-800), for who reads the broker's log; 255 characters of each."""
+    caplog.set_level(logging.INFO, logger="kpy.groups")
+    (a,) = groups.stable("a")
+    a.ask_join(reason="the topic has grown" + "!" * 500)
+    groups.leave("g", (a.id, None), reason="scaled down")
+
+    assert "joins again: the topic has grown!" in caplog.text
+    assert "leaves: scaled down" in caplog.text
+    assert "!" * 256 not in caplog.text
 
 
 def test_an_empty_group_whose_record_fails_takes_new_members(groups: GroupContext) -> None:

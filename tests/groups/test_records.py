@@ -34,8 +34,8 @@ def test_commits_of_the_first_brokers_are_read(groups: GroupContext) -> None:
 
 
 def test_records_of_other_groups_are_skipped() -> None:
-    """A log with groups of the consumer protocol (key type 3) can be loaded."""
-    assert records.decode(b"\x00\x03\x00\x01g", b"\x00\x00\x00\x00\x00\x01") is None
+    """A log with share groups (key type 11) can be loaded."""
+    assert records.decode(b"\x00\x0b\x00\x01g", b"\x00\x00\x00\x00\x00\x01") is None
     assert records.decode(None, b"") is None
 
 

@@ -8,6 +8,7 @@ from tests.protocol.golden import (
     administration,
     cluster,
     configs,
+    consumer_groups,
     coordinators,
     group_administration,
     groups,
@@ -20,7 +21,7 @@ from tests.protocol.golden.notation import Golden
 ALL = [
     *(records.GOLDEN + offsets.GOLDEN + groups.GOLDEN + group_administration.GOLDEN),
     *(coordinators.GOLDEN + cluster.GOLDEN + topics.GOLDEN + configs.GOLDEN),
-    *administration.GOLDEN,
+    *(administration.GOLDEN + consumer_groups.GOLDEN),
 ]
 
 

@@ -70,6 +70,10 @@ class FailingContent:
     def has_failed(self, has_failed: bool) -> None:
         self._content.has_failed = has_failed
 
+    @property
+    def brought_until(self) -> int:
+        return self._content.brought_until
+
     def fileno(self) -> int | None:
         return self._content.fileno()
 

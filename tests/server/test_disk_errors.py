@@ -205,7 +205,8 @@ async def test_checkpoints_that_cannot_be_written(tmp_path: Path, disk: Disk, ca
             await trio.lowlevel.checkpoint()
         disk.refuses = lambda operation, path: False
         assert (await client.produce("t", "v")).error_code == 0
-        while b"t 0 1" not in (tmp_path / "replication-offset-checkpoint").read_bytes():
+        written = tmp_path / "replication-offset-checkpoint"
+        while not written.exists() or b"t 0 1" not in written.read_bytes():
             await trio.lowlevel.checkpoint()
 
 

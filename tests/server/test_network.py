@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -310,6 +311,31 @@ async def test_running_out_of_descriptors_is_logged_and_tried_again(
 
     assert listener.errors == []
     assert caplog.text.count("trying again") == 1
+
+
+async def test_connections_that_wait_are_accepted_together(listener: socket.socket) -> None:
+    """Members that start at the same time are not served one after the other, each after all requests of the others."""
+    turns, accepted = [0], []
+
+    async def others() -> None:
+        while True:
+            turns[0] += 1
+            await trio.lowlevel.checkpoint()
+
+    async with AsyncExitStack() as stack:
+        for _ in range(8):
+            port = listener.getsockname()[1]
+            await stack.enter_async_context(await trio.open_tcp_stream("127.0.0.1", port))
+        nursery = await stack.enter_async_context(trio.open_nursery())
+        nursery.start_soon(others)
+        nursery.start_soon(accept_forever, listener, lambda stream: accepted.append((turns[0], stream)))
+        while len(accepted) < 8:
+            await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    for _, stream in accepted:
+        stream.close()
+
+    assert len({turn for turn, _ in accepted}) == 1
 
 
 async def test_an_accept_error_that_nobody_expects_is_loud(autojump_clock: trio.testing.MockClock) -> None:

@@ -14,17 +14,19 @@ from kpy.storage.memory_files import MemoryFiles
 
 
 @pytest.mark.parametrize(
-    ("is_recent", "resident", "expected"),
+    ("was_cold", "is_recent", "resident", "expected"),
     [
-        (True, False, False),
-        (False, True, False),
-        (False, False, True),
-        (False, None, True),
+        (False, True, False, False),
+        (False, False, True, False),
+        (False, False, False, True),
+        (False, False, None, True),
+        (True, False, True, True),
+        (True, True, True, True),
     ],
 )
-def test_what_a_worker_reads_first(is_recent: bool, resident: bool | None, expected: bool) -> None:
-    """What is not in memory, or may not be; nobody asks about what was just written."""
-    assert must_read_ahead(is_recent=is_recent, is_resident=lambda: resident) is expected
+def test_what_a_worker_reads_first(was_cold: bool, is_recent: bool, resident: bool | None, expected: bool) -> None:
+    """What is not in memory, or may not be, and what follows it; nobody asks about what was just written."""
+    assert must_read_ahead(was_cold=was_cold, is_recent=is_recent, is_resident=lambda: resident) is expected
 
 
 class Client:

@@ -197,6 +197,7 @@ def test_what_is_not_in_memory_is_brought(tmp_path: Path, monkeypatch: pytest.Mo
     """Reading without waiting says so, and works when the bytes were read by somebody who may wait."""
     cache = PageCache()
     monkeypatch.setattr(os, "preadv", cache.preadv)
+    monkeypatch.setattr("kpy.storage.descriptors._nowhere", lambda: None)
     monkeypatch.setattr("kpy.storage.descriptors._NO_WAIT", cache.NO_WAIT)
     (tmp_path / "file").write_bytes(bytes(range(256)) * 4096)
     file = DiskFiles(tmp_path).open("file")
@@ -216,6 +217,20 @@ def test_what_is_not_in_memory_is_brought(tmp_path: Path, monkeypatch: pytest.Mo
     assert content.is_resident(0, file.size) is True
     assert len(file.read_resident(file.size - 10, 100)) == 10
     assert file.read_resident(file.size, 100) == b""
+
+
+@pytest.mark.parametrize("has_sendfile", [True, False])
+def test_bringing_ends_with_the_file(tmp_path: Path, has_sendfile: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever way the bytes go; and up to where is remembered, for the next piece."""
+    if not has_sendfile:
+        monkeypatch.delattr(os, "sendfile")
+    (file,) = write(DiskFiles(tmp_path), "file")
+    content = file.pin()
+    assert content.brought_until == -1
+    content.bring(0, 4)
+    assert content.brought_until == 4
+    content.bring(2, 1000)
+    assert content.brought_until == 1002
 
 
 def test_a_platform_that_does_not_say_what_is_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.SubscriptionPattern;
 import org.apache.kafka.common.TopicPartition;
 
 import java.io.BufferedReader;
@@ -51,8 +52,10 @@ public final class GroupMember {
                 List<String> topics = new ArrayList<>();
                 membership.get("topics").forEach(topic -> topics.add(topic.textValue()));
                 consumer.subscribe(topics, new Reporter());
-            } else {
+            } else if (isClassic(membership)) {
                 consumer.subscribe(Pattern.compile(membership.get("pattern").textValue()), new Reporter());
+            } else {
+                consumer.subscribe(new SubscriptionPattern(membership.get("pattern").textValue()), new Reporter());
             }
             while (!ended) {
                 if (hangs) {
@@ -70,10 +73,13 @@ public final class GroupMember {
         Properties properties = new Properties();
         properties.put("bootstrap.servers", membership.get("bootstrap").textValue());
         properties.put("group.id", membership.get("group").textValue());
-        properties.put("partition.assignment.strategy", ASSIGNORS.get(membership.get("assignor").textValue()));
+        properties.put("group.protocol", membership.get("protocol").textValue());
+        if (isClassic(membership)) {
+            properties.put("partition.assignment.strategy", ASSIGNORS.get(membership.get("assignor").textValue()));
+            properties.put("session.timeout.ms", membership.get("session_ms").asText());
+            properties.put("heartbeat.interval.ms", membership.get("heartbeat_ms").asText());
+        }
         properties.put("auto.offset.reset", "earliest");
-        properties.put("session.timeout.ms", membership.get("session_ms").asText());
-        properties.put("heartbeat.interval.ms", membership.get("heartbeat_ms").asText());
         properties.put("max.poll.interval.ms", membership.get("max_poll_ms").asText());
         properties.put("metadata.max.age.ms", membership.get("metadata_ms").asText());
         properties.put("key.deserializer", "org.apache.kafka.common.serialization.StringDeserializer");
@@ -82,6 +88,10 @@ public final class GroupMember {
             properties.put("group.instance.id", membership.get("instance").textValue());
         }
         return properties;
+    }
+
+    private static boolean isClassic(JsonNode membership) {
+        return membership.get("protocol").textValue().equals("classic");
     }
 
     private static void readOrders() {

@@ -20,20 +20,25 @@ from pathlib import Path
 from typing import Any
 
 from interop_tests.clients.python_programs import program, require_package
-from interop_tests.oracle.libraries import java, libraries
+from interop_tests.oracle.libraries import java_for_sources, libraries
 from interop_tests.oracle.node import LOGGING, QUICK_START
 from interop_tests.processes import LineProcess
 
 JAVA_SOURCE = Path(__file__).parent / "GroupMember.java"
 POLL_S = 0.1
+CLASSIC, CONSUMER = "classic", "consumer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
-    """What a member is told at its start. It reads `topics`, or those whose names match `pattern`."""
+    """What a member is told at its start. It reads `topics`, or those whose names match `pattern`.
+
+    Of the consumer protocol (KIP-848) the broker knows the assignor and the times, and matches patterns itself.
+    """
 
     bootstrap: str
     group: str
+    protocol: str = CLASSIC
     topics: Sequence[str] = ()
     pattern: str | None = None
     assignor: str = "range"
@@ -63,6 +68,11 @@ class MemberProcess(LineProcess):
         return {place for event, *places in map(str.split, self.lines[:]) if event == "revoked" for place in places}
 
     @property
+    def events(self) -> list[str]:
+        """All that happened to its partitions."""
+        return [line for line in self.lines[:] if not line.startswith("record ")]
+
+    @property
     def values(self) -> list[str]:
         """The records that it has received."""
         return [line.split()[3] for line in self.lines[:] if line.startswith("record ")]
@@ -86,7 +96,16 @@ def _python(module: str) -> Callable[[str], Sequence[str]]:
 
 
 def _java(arguments: str) -> Sequence[str]:
-    return (java(), "-Xmx96m", *QUICK_START, LOGGING, "-cp", f"{libraries()}/*", str(JAVA_SOURCE), arguments)
+    return (
+        java_for_sources(),
+        "-Xmx96m",
+        *QUICK_START,
+        LOGGING,
+        "-cp",
+        f"{libraries()}/*",
+        str(JAVA_SOURCE),
+        arguments,
+    )
 
 
 KINDS = (
@@ -98,7 +117,7 @@ KINDS = (
         lambda: require_package("confluent-kafka"),
         _python("confluent_member"),
     ),
-    MemberKind("java", ("range", "cooperative-sticky"), lambda: (java(), libraries()), _java),
+    MemberKind("java", ("range", "cooperative-sticky"), lambda: (java_for_sources(), libraries()), _java),
 )
 
 

@@ -4,7 +4,7 @@ import time
 
 from confluent_kafka import Consumer, TopicPartition
 
-from interop_tests.clients.members import POLL_S, Membership, Orders, report, report_record, told
+from interop_tests.clients.members import CLASSIC, POLL_S, Membership, Orders, report, report_record, told
 
 
 def settings(membership: Membership) -> dict[str, str | int | float | bool]:
@@ -12,15 +12,19 @@ def settings(membership: Membership) -> dict[str, str | int | float | bool]:
     chosen: dict[str, str | int | float | bool] = {
         "bootstrap.servers": membership.bootstrap,
         "group.id": membership.group,
-        "partition.assignment.strategy": membership.assignor,
+        "group.protocol": membership.protocol,
         "auto.offset.reset": "earliest",
-        "session.timeout.ms": membership.session_ms,
-        "heartbeat.interval.ms": membership.heartbeat_ms,
         "max.poll.interval.ms": membership.max_poll_ms,
         "topic.metadata.refresh.interval.ms": membership.metadata_ms,
         "reconnect.backoff.ms": 20,
         "reconnect.backoff.max.ms": 200,
     }
+    if membership.protocol == CLASSIC:
+        chosen |= {
+            "partition.assignment.strategy": membership.assignor,
+            "session.timeout.ms": membership.session_ms,
+            "heartbeat.interval.ms": membership.heartbeat_ms,
+        }
     return chosen if membership.instance is None else {**chosen, "group.instance.id": membership.instance}
 
 

@@ -15,6 +15,7 @@ from kpy.config.describe import (
     dynamic_default_entries,
     topic_entries,
 )
+from kpy.config.group import group_entries
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.protocol.messages.describe_configs import (
     DescribeConfigsRequest,
@@ -111,8 +112,12 @@ def _entries(kind: ResourceType, name: str, services: Services) -> Iterable[Conf
         if not name:
             raise KafkaError(ErrorCode.INVALID_REQUEST, "Client metrics subscription name must not be empty")
         return client_metrics_entries(image.config(kind, name))
+    if kind is ResourceType.GROUP:
+        if not name:
+            raise KafkaError(ErrorCode.INVALID_REQUEST, "Group name must not be empty")
+        return group_entries(image.config(kind, name), services.config)
     if kind is not ResourceType.BROKER:
-        raise KafkaError(ErrorCode.INVALID_REQUEST, f"Unsupported resource type: {kind.name}")
+        raise AssertionError(f"there are no configs of resource type {kind.name}")
     if not name:
         return dynamic_default_entries(services.config)
     rules.check_own_name(name)

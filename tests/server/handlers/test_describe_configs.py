@@ -52,6 +52,17 @@ def test_a_topic(broker: HandlerContext) -> None:
     assert ask(broker, TOPIC, "t", []).configs == []
 
 
+def test_a_group(broker: HandlerContext) -> None:
+    """Groups have configs whether they are there or not; what is not their own is the broker's."""
+    broker.state.alter(changes(GROUP, "g", ("consumer.session.timeout.ms", Operation.SET, "47000")))
+    configs = {config.name: config for config in ask(broker, GROUP, "g", synonyms=True).configs}
+    session = configs["consumer.session.timeout.ms"]
+
+    assert (session.value, session.config_source, session.read_only) == ("47000", 8, False)
+    assert [synonym.source for synonym in session.synonyms] == [8, 5]
+    assert configs["consumer.heartbeat.interval.ms"].config_source == 5
+
+
 def test_synonyms_and_documentation(broker: HandlerContext) -> None:
     """On request, a config has the layers behind it and a sentence about itself."""
     broker.state.create(topic("t", min_insync_replicas="2"))
@@ -98,7 +109,7 @@ REFUSED = {
     "loggers of all brokers": (LOGGER, "", ErrorCode.INVALID_REQUEST),
     "loggers of another broker": (LOGGER, "9", ErrorCode.INVALID_REQUEST),
     "a subscription without a name": (METRICS, "", ErrorCode.INVALID_REQUEST),
-    "a group": (GROUP, "g", ErrorCode.INVALID_REQUEST),
+    "a group without a name": (GROUP, "", ErrorCode.INVALID_REQUEST),
     "an unknown type": (9, "x", ErrorCode.INVALID_REQUEST),
 }
 

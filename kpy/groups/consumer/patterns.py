@@ -1,0 +1,41 @@
+"""Regular expressions of topic names, in RE2's syntax and in linear time.
+
+A pattern comes from a client, so it must not be able to keep the broker busy: RE2 does not backtrack and bounds the
+size of what it compiles. Kafka uses RE2/J, which has the same syntax. A pattern has to match the whole name.
+"""
+
+from collections.abc import Iterable
+
+from kpy.protocol.errors import ErrorCode, KafkaError
+
+COMPILED_BYTES_MAX = 8 << 20
+"""What one compiled pattern may take, RE2's own default."""
+
+
+def check_pattern(pattern: str) -> None:
+    """Raise INVALID_REGULAR_EXPRESSION if this is none."""
+    _compile(pattern)
+
+
+def matching(pattern: str, names: Iterable[str]) -> frozenset[str]:
+    """The names that match as a whole."""
+    compiled = _compile(pattern)
+    return frozenset(name for name in names if compiled.fullmatch(name))
+
+
+def _compile(pattern: str):  # type: ignore[no-untyped-def]
+    import re2  # noqa: PLC0415 - only groups that subscribe by pattern need it
+
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = COMPILED_BYTES_MAX
+    try:
+        return re2.compile(pattern, options)
+    except re2.error as error:
+        reason = error.args[0] if error.args else "it cannot be read"
+        if isinstance(reason, bytes):
+            reason = reason.decode(errors="replace")
+        raise KafkaError(
+            ErrorCode.INVALID_REGULAR_EXPRESSION,
+            f"SubscribedTopicRegex `{pattern}` is not a valid regular expression: {reason}.",
+        ) from None
