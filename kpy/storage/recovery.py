@@ -119,8 +119,6 @@ class _Loading:
         self._interval_bytes = interval_bytes
         self._known = known
         self._recovery_point = known.recovery_point
-        self._is_sparse = False
-        """Whether a batch was seen that only compaction leaves."""
         self._walked: dict[int, bool] = {}
         """The base offset of each segment that was walked, and whether transactions end in it."""
         self._have_transactions: set[str] = set()
@@ -164,7 +162,7 @@ class _Loading:
         end_offset = 0
         for index, base in enumerate(bases):
             is_hole = segments and max(end_offset, self._keep_before, known.sparse_before) < base
-            if is_hole and not self._looks_compacted(bases[index:]):
+            if is_hole and not self._looks_compacted(bases):
                 _logger.warning("%s: nothing is there of offset %d to %d", self._directory, end_offset, base)
                 self._remove_segments(bases[index:])
                 break
@@ -184,19 +182,13 @@ class _Loading:
         return self._with_place_to_append(segments, end_offset)
 
     def _looks_compacted(self, bases: list[int]) -> bool:
-        """Whether a batch was seen, or is in the segments behind, that only compaction leaves.
+        """Whether one of the segments has a batch that only compaction leaves.
 
-        That is: offsets are missing before it, or its records. Asked before a hole costs the segments behind it: a log
-        that comes from elsewhere may have no checkpoint to say so.
+        Asked before a hole costs the segments behind it: a log that comes from elsewhere may have no checkpoint to tell.
         """
-        for base in bases:
-            if self._is_sparse:
-                break
-            next_offset = base
-            for _position, header in Segment(self._files, self._directory, base, self._interval_bytes).headers():
-                self._is_sparse |= header.base_offset > next_offset or not header.record_count
-                next_offset = header.next_offset
-        return self._is_sparse
+        return any(
+            Segment(self._files, self._directory, base, self._interval_bytes).looks_compacted() for base in bases
+        )
 
     def _end_of(self, segment: Segment, next_base: int | None, epochs: LeaderEpochs) -> int:
         """The end of a segment that may reach beyond the recovery point: quickly after a clean shutdown."""
@@ -212,7 +204,6 @@ class _Loading:
             next_segment_offset=next_base,
             may_skip_offsets=segment.base_offset < self._known.sparse_before,
         ):
-            self._is_sparse |= place.header.base_offset > end_offset or not place.header.record_count
             epochs.assign(place.header.leader_epoch, place.header.base_offset, store=False)  # pass 3
             has_markers |= place.header.is_control
             end_offset = place.header.next_offset

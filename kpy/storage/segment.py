@@ -195,6 +195,17 @@ class Segment(SegmentLog):
         self._quarantine = quarantine
         self._adopt(derived)
 
+    def looks_compacted(self) -> bool:
+        """Whether offsets are missing before one of its batches, or records in it, up to the first that is unsound."""
+        next_offset = self.base_offset
+        for found in self._verifier().walk(0, next_offset, keep_before=next_offset):
+            if isinstance(found, Damage):
+                break
+            if found.header.base_offset > next_offset or not found.header.record_count:
+                return True
+            next_offset = found.header.next_offset
+        return False
+
     def _cut(self, position: int, offset: int) -> None:
         """The log ends here. On the disk too, at once: what was cut must not come back behind what is appended."""
         _logger.warning(
