@@ -184,7 +184,7 @@ class _Loading:
     def _looks_compacted(self, bases: list[int]) -> bool:
         """Whether one of the segments has a batch that only compaction leaves.
 
-        Asked before a hole costs the segments behind it: a log that comes from elsewhere may have no checkpoint to tell.
+        Asked before a hole costs the segments behind it: a log from elsewhere may have no checkpoint to tell.
         """
         return any(
             Segment(self._files, self._directory, base, self._interval_bytes).looks_compacted() for base in bases
