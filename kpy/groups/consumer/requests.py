@@ -17,7 +17,7 @@ from kpy.groups.deciding import Deciding
 from kpy.groups.member import session_timer
 from kpy.groups.rebalance import Rebalances, join_timer, sync_timer
 from kpy.groups.responses import join_group_error, sync_group_error
-from kpy.groups.table import GroupTable
+from kpy.groups.table import Arriving, GroupTable
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.protocol.messages.consumer_group_describe import DescribedGroup
 from kpy.protocol.messages.consumer_group_heartbeat import (
@@ -31,11 +31,6 @@ from kpy.protocol.messages.sync_group import SyncGroupRequest
 from kpy.state_machine import ReplyTo
 
 LEAVING_EPOCHS = (LEAVING_EPOCH, LEAVING_FOR_A_WHILE_EPOCH)
-
-
-def downgraded_timer(group_id: str) -> tuple[str, ...]:
-    """The key of the timer, without delay, that has a group rebalance which has just become a classic one."""
-    return ("downgraded", group_id)
 
 
 def heartbeat_error(code: ErrorCode, message: str | None) -> ConsumerGroupHeartbeatResponse:
@@ -141,13 +136,13 @@ class ConsumerGroups:
     def _downgrade(self, group: ConsumerGroup, change: ToClassic, deciding: Deciding) -> None:
         found, classic = migration.downgrade(group, change, self._around.topics.topics, deciding.now_ms)
         deciding.records += found
-        self._table.arriving = classic
+        self._table.arriving = Arriving(classic, rebalances=change.needs_rebalance)
         for member_id in group.members:
             heartbeat.cancel_timers(group.group_id, member_id, deciding)
         for member in classic.members.values():
             Rebalances.expect_heartbeat(member, deciding)
         if change.needs_rebalance:
-            deciding.start(downgraded_timer(group.group_id), 0)
+            deciding.start(join_timer(group.group_id), classic.rebalance_timeout_ms)
 
     # --- members of the classic protocol ---
 
