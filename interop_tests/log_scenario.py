@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, cast
 
 from confluent_kafka import Consumer, KafkaError, Message, Producer
 from confluent_kafka import TopicPartition as Position
@@ -336,5 +336,5 @@ def read(broker: Broker, partition: Partition, *, committed: bool = False, offse
 
 
 def _as_written(message: Message) -> Written:
-    headers: Headers = tuple(message.headers() or ())  # type: ignore[arg-type]  # librdkafka has no other header values
+    headers = cast("Headers", tuple(message.headers() or ()))  # librdkafka has no other header values
     return Written(message.offset() or 0, message.timestamp()[1], message.key(), message.value(), headers)

@@ -12,7 +12,7 @@ from kafka import OffsetAndMetadata, TopicPartition
 from interop_tests.brokers import Broker
 from interop_tests.eventually import eventually
 from interop_tests.kafka_python_clients import Clients, poll_until
-from interop_tests.oracle.libraries import java, libraries
+from interop_tests.oracle.libraries import java_for_sources, libraries
 from interop_tests.oracle.node import LOGGING, QUICK_START
 from interop_tests.processes import LineProcess
 
@@ -65,7 +65,7 @@ def starts_at(clients: Clients, topic: str, group: str, *, end: int = 10) -> int
 
 def test_reset_offsets(clients: Clients, broker: Broker, unique: Callable[[str], str], tmp_path: Path) -> None:
     """Every way of kafka-consumer-groups.sh --reset-offsets sets what it says, within the log, and consumers obey."""
-    command = (java(), "-Xmx128m", *QUICK_START, LOGGING, "-cp", f"{libraries()}/*", str(SOURCE))
+    command = (java_for_sources(), "-Xmx128m", *QUICK_START, LOGGING, "-cp", f"{libraries()}/*", str(SOURCE))
     topic = topic_of_ten(clients)
     groups = {way: unique("group") for way in (*WAYS, "from-file", "dry-run")}
     for group in groups.values():

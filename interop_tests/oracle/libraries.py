@@ -25,6 +25,12 @@ def java() -> str:
     return command("java", "Apache Kafka and its command line tools need Java 17 or newer")
 
 
+def java_for_sources() -> str:
+    """The `java` command of a JDK, which compiles a source file as it starts it."""
+    command("javac", "the scenarios' own programs in Java need a JDK, 17 or newer")
+    return java()
+
+
 def libraries() -> Path:
     """The directory of the jars, fetched by Maven if it is not there yet."""
     directory = libraries_directory()

@@ -22,8 +22,8 @@ from kpy.protocol.crc import Buffer
 
 T = TypeVar("T")
 
-PROBE_BYTES: Final = 128 * 1024
-"""How far apart the places are that are asked whether they are in memory: the kernel reads ahead by as much."""
+PROBE_BYTES: Final = 256 * 1024
+"""How far apart the places are that are asked whether they are in memory: each costs a system call."""
 BRING_BYTES: Final = 64 * 1024
 _NO_WAIT: Final = getattr(os, "RWF_NOWAIT", None)
 _NO_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE)

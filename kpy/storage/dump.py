@@ -116,7 +116,14 @@ class Dump:
         base = _number(name, LOG_SUFFIX)
         file = self._directory.open(name)
         limit = self._end_of(base)
-        verifier = Verifier(file.read_at, file.size, limit=limit, hints=self._hints(base))
+        verifier = Verifier(
+            file.read_at,
+            file.size,
+            limit=limit,
+            hints=self._hints(base),
+            follows=None if limit == INT64_MAX else limit,
+            may_skip_offsets=base < self._sparse_before,
+        )
         next_offset = base
         for found in verifier.walk(0, base):
             if isinstance(found, Damage):

@@ -348,7 +348,8 @@ class LogDirectory:
         # bring the marker back, which would let it all be taken for flushed.
         files.sync_directory()
         recovery_points = self._read_offsets(checkpoints.RECOVERY_POINT)
-        not_flushed = None if clean or recovery_points is None else 0
+        is_known = recovery_points is not None and files.exists(checkpoints.RECOVERY_POINT)
+        not_flushed = 0 if is_known and not clean else None
         starts = self._read_offsets(checkpoints.LOG_START_OFFSET) or {}
         self._checkpointed = {*(recovery_points or {}), *starts}
         self._cleaner_offsets = self._read_offsets(checkpoints.CLEANER_OFFSET) or {}
@@ -370,6 +371,8 @@ class LogDirectory:
             self._unopened[key] = _Unopened(name, known)
             if not clean or known.recovery_point is None:
                 self._recover(key)
+        if not files.exists(checkpoints.RECOVERY_POINT):
+            self.checkpoint()  # that there is none means from now on that somebody has removed it
 
     def _recover(self, key: TopicPartition) -> None:
         """Open a log now, for it may have to be cut; one that cannot be read is tried again by who asks for it."""

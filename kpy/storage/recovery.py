@@ -90,7 +90,7 @@ def load_log(
     producers = loading.load_producers(segments, snapshots, end_offset)
     if loading.changed:
         files.sync_directory(directory)
-    return PartitionLog(
+    log = PartitionLog(
         files,
         directory,
         topic=topic,
@@ -105,6 +105,9 @@ def load_log(
         recovery_point=end_offset if known.clean else min(known.recovery_point or 0, end_offset),
         sparse_before=known.sparse_before,
     )
+    if known.recovery_point is None and not known.clean:
+        log.flush()  # now it can be known
+    return log
 
 
 class _Loading:
@@ -158,7 +161,8 @@ class _Loading:
         segments: list[Segment] = []
         end_offset = 0
         for index, base in enumerate(bases):
-            if segments and max(end_offset, self._keep_before, known.sparse_before) < base:
+            is_hole = segments and max(end_offset, self._keep_before, known.sparse_before) < base
+            if is_hole and not self._looks_compacted(bases):
                 _logger.warning("%s: nothing is there of offset %d to %d", self._directory, end_offset, base)
                 self._remove_segments(bases[index:])
                 break
@@ -177,6 +181,15 @@ class _Loading:
                 break
         return self._with_place_to_append(segments, end_offset)
 
+    def _looks_compacted(self, bases: list[int]) -> bool:
+        """Whether one of the segments has a batch that only compaction leaves.
+
+        Asked before a hole costs the segments behind it: a log from elsewhere may have no checkpoint to tell.
+        """
+        return any(
+            Segment(self._files, self._directory, base, self._interval_bytes).looks_compacted() for base in bases
+        )
+
     def _end_of(self, segment: Segment, next_base: int | None, epochs: LeaderEpochs) -> int:
         """The end of a segment that may reach beyond the recovery point: quickly after a clean shutdown."""
         if self._known.clean:
@@ -186,7 +199,11 @@ class _Loading:
                 _logger.warning("%s: walking all of it: %s", segment.path(LOG_SUFFIX), reason)
         end_offset = segment.base_offset
         has_markers = False
-        for place in segment.recover(keep_before=self._keep_before, next_segment_offset=next_base):
+        for place in segment.recover(
+            keep_before=self._keep_before,
+            next_segment_offset=next_base,
+            may_skip_offsets=segment.base_offset < self._known.sparse_before,
+        ):
             epochs.assign(place.header.leader_epoch, place.header.base_offset, store=False)  # pass 3
             has_markers |= place.header.is_control
             end_offset = place.header.next_offset

@@ -9,7 +9,7 @@ quarantined (`kpy.storage.quarantine`), and every walk goes around it.
 import logging
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple, Self
 
 from kpy.protocol.crc import Buffer
@@ -162,7 +162,9 @@ class Segment(SegmentLog):
         self._quarantine.verify(position, self._log.size)
         return next_offset
 
-    def recover(self, *, keep_before: int, next_segment_offset: int | None = None) -> Iterator[BatchPlace]:
+    def recover(
+        self, *, keep_before: int, next_segment_offset: int | None = None, may_skip_offsets: bool = True
+    ) -> Iterator[BatchPlace]:
         """Walk all batches and yield each that is sound; derive the indexes on the way. The caller has to take all.
 
         What is unsound before the offset `keep_before` is quarantined. The first that is unsound from there on ends the
@@ -170,11 +172,10 @@ class Segment(SegmentLog):
         """
         derived = Derived(self.base_offset, self._index_interval_bytes)
         quarantine = Quarantine(self._log.size, is_end_known=False)
-        hints = self._hints()
-        limit = next_segment_offset or INT64_MAX
+        verifier = self._verifier(follows=next_segment_offset, hints=self._hints(), may_skip_offsets=may_skip_offsets)
         end = 0
         next_offset = self.base_offset
-        for found in self._verifier(limit, hints).walk(0, next_offset, keep_before=keep_before):
+        for found in verifier.walk(0, next_offset, keep_before=keep_before):
             if not isinstance(found, Damage):
                 derived.learn_header(*found)
                 end, next_offset = found.end_position, found.header.next_offset
@@ -194,18 +195,38 @@ class Segment(SegmentLog):
         self._quarantine = quarantine
         self._adopt(derived)
 
+    def looks_compacted(self) -> bool:
+        """Whether offsets are missing before one of its batches, or records in it, up to the first that is unsound."""
+        next_offset = self.base_offset
+        for found in self._verifier().walk(0, next_offset, keep_before=next_offset):
+            if isinstance(found, Damage):
+                break
+            if found.header.base_offset > next_offset or not found.header.record_count:
+                return True
+            next_offset = found.header.next_offset
+        return False
+
     def _cut(self, position: int, offset: int) -> None:
         """The log ends here. On the disk too, at once: what was cut must not come back behind what is appended."""
         _logger.warning(
-            "%s: cut %d bytes, all from byte %d and offset %d on: nothing behind the recovery point is left out",
+            "%s: cut %d bytes, all from byte %d and offset %d on: a log has no holes behind its recovery point",
             self.path(LOG_SUFFIX), self._log.size - position, position, offset,
         )  # fmt: skip
         self._log.truncate(position)
         self._log.sync()
 
-    def _verifier(self, limit: int = INT64_MAX, hints: "array[int] | None" = None) -> Verifier:
-        limit = min(limit, self.base_offset + RELATIVE_OFFSET_MAX + 1)
-        return Verifier(self._log.read_at, self._log.size, limit=limit, hints=hints or array("I"))
+    def _verifier(
+        self, *, follows: int | None = None, hints: Sequence[int] = (), may_skip_offsets: bool = True
+    ) -> Verifier:
+        limit = self.base_offset + RELATIVE_OFFSET_MAX + 1
+        return Verifier(
+            self._log.read_at,
+            self._log.size,
+            limit=limit if follows is None else min(limit, follows),
+            hints=hints,
+            follows=follows,
+            may_skip_offsets=may_skip_offsets,
+        )
 
     # --- verification
 

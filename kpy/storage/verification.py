@@ -45,15 +45,37 @@ class BatchPlace(NamedTuple):
 class Verifier:
     """Reads a file's first `size` bytes; more may be appended meanwhile. It may run in any thread that `read_at` may.
 
-    `limit` is an offset that no batch reaches; `hints` are positions where batches may begin, in order.
+    `limit` is an offset that no batch reaches, `follows` the one that comes behind the last batch, if that is known;
+    `hints` are positions where batches may begin, in order.
     """
 
-    __slots__ = ("_checksum_bytes", "_hints", "_limit", "_read_at", "_window", "_window_start", "size")
+    __slots__ = (
+        "_checksum_bytes",
+        "_follows",
+        "_hints",
+        "_limit",
+        "_may_skip_offsets",
+        "_read_at",
+        "_window",
+        "_window_start",
+        "size",
+    )
 
-    def __init__(self, read_at: ReadAt, size: int, *, limit: int = INT64_MAX, hints: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        read_at: ReadAt,
+        size: int,
+        *,
+        limit: int = INT64_MAX,
+        hints: Sequence[int] = (),
+        follows: int | None = None,
+        may_skip_offsets: bool = True,
+    ) -> None:
         self._read_at = read_at
         self._limit = limit
         self._hints = hints
+        self._follows = follows
+        self._may_skip_offsets = may_skip_offsets
         self._window = memoryview(b"")
         self._window_start = 0
         self._checksum_bytes = 0
@@ -97,20 +119,20 @@ class Verifier:
             return header, f"{offsets} where {next_offset} is next"
         if self._checksum(position, size) != header.crc:
             return header, "the batch's checksum is not that of its bytes"
-        if header.base_offset > next_offset and self._overlaps_next(position + size, header):
-            return header, f"the batch has the offset {header.base_offset}, and so has the next"
+        if header.base_offset > next_offset and self._is_overtaken(position + size, next_offset, header):
+            return header, f"the batch has the offset {header.base_offset}, and the next has one before or the same"
         return header, ""
 
     def base_offset_at(self, position: int) -> int:
         """What the header there says, damaged or not."""
         return BatchHeader._make(HEADER.unpack_from(self._bytes(position, HEADER_BYTES))).base_offset
 
-    def _overlaps_next(self, position: int, header: BatchHeader) -> bool:
-        """Whether a batch that left offsets out only seems to: then the next one knows better."""
+    def _is_overtaken(self, position: int, next_offset: int, header: BatchHeader) -> bool:
+        """Whether a batch only seems to leave offsets out: then the next one has some that it claims or skips."""
         if position + HEADER_BYTES > self.size:
             return False
         behind = BatchHeader._make(HEADER.unpack_from(self._bytes(position, HEADER_BYTES)))
-        return behind.magic == MAGIC and header.base_offset <= behind.base_offset <= header.last_offset
+        return behind.magic == MAGIC and next_offset <= behind.base_offset <= header.last_offset
 
     def _next_sound(
         self, position: int, header: BatchHeader | None, next_offset: int
@@ -121,18 +143,37 @@ class Verifier:
             if behind == self.size and header.base_offset == next_offset:
                 return None
             if behind < self.size:
-                found, fault = self.judge(behind, next_offset)
-                if found is not None and not fault:
+                found = self._sound_at(behind, next_offset)
+                if found is not None:
                     return behind, found
         anchor = next(self._anchors(position, next_offset), None)
         return self._search(position + 1, self.size if anchor is None else anchor[0], next_offset) or anchor
+
+    def _sound_at(self, position: int, next_offset: int) -> BatchHeader | None:
+        """The header of a batch that is sound although damage is before it.
+
+        No checksum covers its offset, which could be any from `next_offset` on. Where no offset may be missing, and
+        what comes behind does not follow it, it is damaged, too.
+        """
+        header, fault = self.judge(position, next_offset)
+        if header is None or fault:
+            return None
+        behind = position + header.size_bytes
+        if self._may_skip_offsets:
+            return header
+        if behind < self.size:
+            following, fault = self.judge(behind, header.next_offset)
+            is_followed = following is None or bool(fault) or following.base_offset == header.next_offset
+        else:
+            is_followed = self._follows in (None, header.next_offset)
+        return header if is_followed else None
 
     def _anchors(self, position: int, next_offset: int) -> Iterator[tuple[int, BatchHeader]]:
         """The hints behind a position that tell the truth."""
         for hint in self._hints:
             if hint > position:
-                header, fault = self.judge(hint, next_offset)
-                if header is not None and not fault:
+                header = self._sound_at(hint, next_offset)
+                if header is not None:
                     yield hint, header
 
     def _search(self, start: int, end: int, next_offset: int) -> tuple[int, BatchHeader] | None:
@@ -147,8 +188,8 @@ class Verifier:
                 base_offset = int.from_bytes(data[candidate : candidate + 8], "big", signed=True)
                 if not next_offset <= base_offset < self._limit:
                     continue
-                header, fault = self.judge(position + candidate, next_offset)
-                if header is not None and not fault:
+                header = self._sound_at(position + candidate, next_offset)
+                if header is not None:
                     return position + candidate, header
         return None
 
@@ -203,7 +244,14 @@ class Doubt:
     """Whether the indexes have to be derived again as well."""
 
     def resolve(self) -> Findings:
-        verifier = Verifier(self.read_at, self.size, limit=self.next_segment_offset, hints=self.hints)
+        verifier = Verifier(
+            self.read_at,
+            self.size,
+            limit=self.next_segment_offset,
+            hints=self.hints,
+            follows=self.next_segment_offset,
+            may_skip_offsets=self.may_skip_offsets,
+        )
         derived = Derived(self.base_offset, self.interval_bytes) if self.is_whole else None
         damages: list[Damage] = []
         position = self.start

@@ -443,10 +443,7 @@ class Client:
         """With what each member id is assigned, from the leader."""
         request = SyncGroupRequest(
             **{
-                "group_id": self.group,
-                "generation_id": self.generation,
-                "member_id": self.id,
-                "group_instance_id": self.instance,
+                **self._identity(),
                 "protocol_type": self.protocol_type,
                 "protocol_name": next(iter(self.protocols)),
                 "assignments": [
@@ -473,16 +470,16 @@ class Client:
         what = f"assigned {message.assignment.decode()!r}" if code is ErrorCode.NONE else code.name
         self.context.transcript.append(f"{self.name} <- {what}")
 
+    def _identity(self) -> dict[str, Any]:
+        return {
+            "group_id": self.group,
+            "generation_id": self.generation,
+            "member_id": self.id,
+            "group_instance_id": self.instance,
+        }
+
     def beat(self, **changes: Any) -> ErrorCode:
-        request = HeartbeatRequest(
-            **{
-                "group_id": self.group,
-                "generation_id": self.generation,
-                "member_id": self.id,
-                "group_instance_id": self.instance,
-                **changes,
-            }
-        )
+        request = HeartbeatRequest(**{**self._identity(), **changes})
         context = self.context
         response = context.reply(HeartbeatResponse, lambda to: context.machine.heartbeat(request, reply_to=to))
         code = ErrorCode(response.error_code)

@@ -102,6 +102,21 @@ def test_another_strategy_rebalances(groups: GroupContext) -> None:
     assert one.beat() is ErrorCode.FENCED_INSTANCE_ID
 
 
+def test_nobody_waits_for_the_sync_of_a_member_id_that_was_replaced(groups: GroupContext) -> None:
+    """Kafka does, and rebalances when it has not come; here the group stays as it is."""
+    one, two = (groups.client(name, instance=name, rebalance_ms=5_000) for name in ("one", "two"))
+    one.ask_join()
+    two.ask_join()
+    groups.advance(0)
+    one.assign()
+    again = groups.client("two", instance="two", rebalance_ms=5_000)
+    again.ask_join()
+    groups.advance(5_000)
+
+    assert (one.beat(), again.beat()) == (ErrorCode.NONE, ErrorCode.NONE)
+    assert again.sync().message.assignment == b"two"
+
+
 def test_a_return_while_the_leader_assigns_rebalances(groups: GroupContext) -> None:
     """The leader may have assigned to the old member id, so nobody keeps what it was about to get."""
     one, two = statics(groups, "one", "two")

@@ -4,7 +4,7 @@
 what was deleted. However a life ends, `Lives.check` opens what is left and compares.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from uuid import UUID
 
@@ -22,6 +22,7 @@ STEPS = {
     "flush": 2,
     "checkpoint": 2,
     "delete records": 2,
+    "retain": 1,
     "new epoch": 1,
     "clean restart": 1,
     "kill": 1,
@@ -125,6 +126,16 @@ class Lives:
         self.directory.write(self.directory.log_start_offsets())
         log.remove_deleted()
         ledger.deleted_before = max(ledger.deleted_before, offset)
+
+    def _retain(self, topic: str) -> None:
+        ledger, log = self.ledgers[topic], self._log(topic)
+        log.config = replace(CONFIG, retention_bytes=self.random.randrange(1500))
+        log.give_up_old_segments(high_watermark=log.end_offset, now_ms=self.now_ms)
+        ledger.maybe_deleted_before = max(ledger.maybe_deleted_before, log.log_start_offset)
+        self.directory.write(self.directory.log_start_offsets())
+        ledger.deleted_before = max(ledger.deleted_before, log.log_start_offset)
+        while log.remove_deleted():
+            pass
 
     def _new_epoch(self, _topic: str) -> None:
         self.leader_epoch += 1

@@ -1,23 +1,28 @@
 """Wherever the power is cut or the process killed, what was flushed is there, and what is there was appended.
 
-A program of appends, rolls, flushes, checkpoints, deletions, restarts and new leader epochs runs on files that lose,
-tear and reorder what was not synced. It is stopped at every single operation in turn, and at random over several lives.
+A program of appends, rolls, flushes, checkpoints, deletions, restarts and new leader epochs, and a round of compaction,
+run on files that lose, tear and reorder what was not synced. They are stopped at every single operation in turn, and
+the program at random, over several lives.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from random import Random
 
 import pytest
 
 from kpy.storage.log_directory import LogDirectory
+from tests.storage.batches import NOW_MS, batch
+from tests.storage.compacting import a_round, take_all
 from tests.storage.crashing_files import CrashingFiles, PowerCut
 from tests.storage.log_lives import Lives
+from tests.storage.test_segment_swap import filled, reopened, values
 from tests.sweeps import SOAK_FACTOR, seeds
 
 STEPS = 40
-EVERY = 3
-"""Each third operation in an ordinary run, another third of them with each seed; all of them in a soak."""
+EVERY = 1 if SOAK_FACTOR else 3
+"""Each third operation in an ordinary run, another third of them with each seed."""
 
 LIVES = 6
 
@@ -35,7 +40,7 @@ def test_stopped_at_every_operation(seed: int) -> None:
     """After each operation of a program, a kill or a power cut leaves a sound log."""
     whole = CrashingFiles()
     run(Lives(Random(seed)), whole)
-    for cut_at in range(1 + seed % EVERY, whole.operations + 1, EVERY if SOAK_FACTOR == 0 else 1):
+    for cut_at in range(1 + seed % EVERY, whole.operations + 1, EVERY):
         for is_power_cut in (True, False):
             files = CrashingFiles(Random(f"{seed} {cut_at}"))
             files.cut_at = cut_at
@@ -68,6 +73,27 @@ def test_several_lives(seed: int) -> None:
             files = files.after_power_cut() if random.random() < 0.7 else files.after_kill()
         with explained(f"seed {seed}, life {life}"):
             lives.check(files)
+
+
+@pytest.mark.parametrize("seed", seeds(3))
+def test_a_power_cut_in_a_round_of_compaction(seed: int) -> None:
+    """Each key has its last value, at its offset, and the producers are as before."""
+    whole = filled(CrashingFiles())
+    expected, last, end_offset = values(whole), whole.producers.last_records(), whole.end_offset
+    for operation in count(1 + seed % EVERY, EVERY):
+        files = CrashingFiles(Random(f"{seed} {operation}"))
+        log = filled(files)
+        files.cut_at = files.operations + operation
+        try:
+            take_all(a_round(log).steps())
+        except PowerCut:
+            with explained(f"seed {seed}, operation {operation}"):
+                again = reopened(files.after_power_cut())
+                assert (values(again), again.producers.last_records(), again.end_offset) == (expected, last, end_offset)
+                assert again.append(batch("more"), leader_epoch=0, now_ms=NOW_MS).base_offset == end_offset
+        else:
+            assert operation > 50
+            return
 
 
 @contextmanager

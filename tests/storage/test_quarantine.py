@@ -7,7 +7,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kpy.protocol.errors import KafkaError
@@ -18,8 +18,10 @@ from kpy.storage.log_directory import LogDirectory
 from kpy.storage.memory_files import MemoryFiles
 from kpy.storage.partition_log import PartitionLog
 from kpy.storage.quarantine import Damage, Quarantine
-from tests.storage.batches import NOW_MS, sized_batch
+from tests.storage.batches import NOW_MS, batch, sized_batch
+from tests.storage.compacting import compact, new_log, pairs
 from tests.storage.conftest import copy_of
+from tests.sweeps import examples
 
 TOPIC_ID = UUID(int=77)
 SMALL = LogConfig(segment_bytes=1000, index_interval_bytes=250)
@@ -180,6 +182,7 @@ def test_any_flipped_bit(position: int) -> None:
         assert readable(reopen(files)) == expected
 
 
+@settings(max_examples=examples(100))
 @given(data=st.data())
 def test_any_damage(data: st.DataObject) -> None:
     """Bytes written over any part of any segment cost the batches that they touch, and no other."""
@@ -253,6 +256,7 @@ INDEX = SECOND.replace(".log", ".index")
 TIMES = SECOND.replace(".log", ".timeindex")
 
 
+@settings(max_examples=examples(100))
 @given(data=st.data())
 def test_an_index_that_lies_hides_nothing(data: st.DataObject) -> None:
     """Whatever is in the files of the indexes, every record is found, by its offset and by its time."""
@@ -398,15 +402,35 @@ class TestAroundTheRecoveryPoint:
         log = reopen(files)
         assert (log.end_offset, readable(log), list(log.segment_base_offsets)) == (10, list(range(10)), [0])
 
-    def test_it_is_not_known(self) -> None:
-        """If the checkpoint is lost, only what no sound batch follows is cut."""
+    @pytest.mark.parametrize("is_torn", [True, False])
+    def test_it_is_not_known(self, is_torn: bool) -> None:
+        """If the checkpoint is lost, only what no sound batch follows is cut; the rest is flushed, and known again."""
         files = self.left(5)
-        files.replace("recovery-point-offset-checkpoint", b"")
+        if is_torn:
+            files.replace("recovery-point-offset-checkpoint", b"")
+        else:
+            files.remove("recovery-point-offset-checkpoint")
         flip(files, SECOND, 450, 1)
+        files.remove(THIRD)
         files.open(LAST).append(b"torn")
         log = reopen(files)
-        assert readable(log) == but(14)
-        assert (log.end_offset, log.recovery_point, files.size(LAST)) == (COUNT, 0, 500)
+        assert readable(log) == but(14, *range(20, 30))
+        assert (log.end_offset, log.recovery_point, files.size(LAST)) == (COUNT, COUNT, 500)
+
+    def test_a_compacted_log_of_which_nothing_is_known(self) -> None:
+        """Where batches show that a log was compacted, a gap between segments is no reason to cut it."""
+        files = MemoryFiles()
+        log = new_log(files)
+        for number in range(30):
+            log.append(batch(f"{number}", timestamp=NOW_MS), leader_epoch=0, now_ms=NOW_MS)
+        expected = pairs(log)
+        assert compact(log) < log.end_offset
+        left = copy_of(files)
+        left.replace("recovery-point-offset-checkpoint", b"0\n0\n")
+        found = LogDirectory.open(left).get("topic", 0)
+        assert found is not None
+        assert found.end_offset == log.end_offset
+        assert pairs(found) == pairs(log) != expected
 
 
 class TestQuarantine:

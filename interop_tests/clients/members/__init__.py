@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from interop_tests.clients.python_programs import program, require_package
-from interop_tests.oracle.libraries import java, libraries
+from interop_tests.oracle.libraries import java_for_sources, libraries
 from interop_tests.oracle.node import LOGGING, QUICK_START
 from interop_tests.processes import LineProcess
 
@@ -96,7 +96,16 @@ def _python(module: str) -> Callable[[str], Sequence[str]]:
 
 
 def _java(arguments: str) -> Sequence[str]:
-    return (java(), "-Xmx96m", *QUICK_START, LOGGING, "-cp", f"{libraries()}/*", str(JAVA_SOURCE), arguments)
+    return (
+        java_for_sources(),
+        "-Xmx96m",
+        *QUICK_START,
+        LOGGING,
+        "-cp",
+        f"{libraries()}/*",
+        str(JAVA_SOURCE),
+        arguments,
+    )
 
 
 KINDS = (
@@ -108,7 +117,7 @@ KINDS = (
         lambda: require_package("confluent-kafka"),
         _python("confluent_member"),
     ),
-    MemberKind("java", ("range", "cooperative-sticky"), lambda: (java(), libraries()), _java),
+    MemberKind("java", ("range", "cooperative-sticky"), lambda: (java_for_sources(), libraries()), _java),
 )
 
 
