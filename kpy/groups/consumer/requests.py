@@ -1,5 +1,6 @@
 """What a coordinator decides about consumer groups: each request as a whole, and the timers."""
 
+import logging
 from collections.abc import Iterable
 
 from kpy.groups.classic_group import ClassicGroup
@@ -29,6 +30,8 @@ from kpy.protocol.messages.join_group import JoinGroupRequest
 from kpy.protocol.messages.leave_group import MemberIdentity, MemberResponse
 from kpy.protocol.messages.sync_group import SyncGroupRequest
 from kpy.state_machine import ReplyTo
+
+logger = logging.getLogger(__name__)
 
 LEAVING_EPOCHS = (LEAVING_EPOCH, LEAVING_FOR_A_WHILE_EPOCH)
 
@@ -224,7 +227,7 @@ class ConsumerGroups:
         if kind == "rebalance" and (member.state is not MemberState.UNREVOKED_PARTITIONS or member.epoch < 0):
             return
         reason = _REASONS[kind]
-        heartbeat.logger.info("group %r: member %r is removed: %s", group.group_id, member_id, reason)
+        logger.info("group %r: member %r is removed: %s", group.group_id, member_id, reason)
         self._remove(group, [member], deciding)
 
     def loaded(self, group: ConsumerGroup, deciding: Deciding) -> None:
