@@ -38,8 +38,7 @@ from kpy.groups.responses import (
     offset_fetch_error,
     sync_group_error,
 )
-from kpy.groups.states import GroupState
-from kpy.groups.table import CONSUMER_KEYS, GroupTable
+from kpy.groups.table import CONSUMER_KEYS, Arriving, GroupTable
 from kpy.groups.topics import Topics
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.protocol.group_records import GroupMetadataKey, GroupMetadataValue, OffsetCommitKey, OffsetCommitValue
@@ -144,7 +143,7 @@ class GroupCoordinator:
         known = self._groups.get(group.group_id)
         if known is not None:
             deciding.records += known.tombstones()
-        self._groups.arriving = group
+        self._groups.arriving = Arriving(group)
         deciding.records.append(group_record(group.group_id, empty_group("", 0, group.state_timestamp_ms)))
 
     def sync_group(self, request: SyncGroupRequest, *, version: int, reply_to: ReplyTo, now_ms: int) -> Decision:
@@ -359,8 +358,6 @@ class GroupCoordinator:
             self._rebalances.join_timer_expired(group, deciding)
         elif kind == "sync":
             self._rebalances.sync_timer_expired(group, deciding)
-        elif kind == "downgraded" and group.state is GroupState.STABLE:
-            self._rebalances.prepare(group, deciding, "it was a consumer group")
         return self._decided(deciding)
 
     def _expire_offsets(self, now_ms: int) -> Decision:

@@ -1,7 +1,7 @@
 """The groups of one coordinator by id, whatever their protocol, as replay makes them."""
 
 from collections.abc import Iterable, Iterator
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from kpy.groups.classic_group import ClassicGroup
 from kpy.groups.consumer.group import ConsumerGroup
@@ -16,6 +16,13 @@ AnyGroup: TypeAlias = ClassicGroup | ConsumerGroup
 CONSUMER_KEYS = tuple(key for key, _ in consumer.RECORDS.types.values())
 
 
+class Arriving(NamedTuple):
+    """A classic group that its record is about to bring; `rebalances` says that its members are to join at once."""
+
+    group: ClassicGroup
+    rebalances: bool = False
+
+
 class GroupTable:
     """Groups, and those on their way.
 
@@ -26,7 +33,7 @@ class GroupTable:
 
     def __init__(self) -> None:
         self.by_id: dict[str, AnyGroup] = {}
-        self.arriving: ClassicGroup | None = None
+        self.arriving: Arriving | None = None
         self.replaced: dict[str, ConsumerGroup] = {}
 
     def get(self, group_id: str) -> AnyGroup | None:
@@ -74,13 +81,15 @@ class GroupTable:
                 del self.by_id[group_id]
             return
         if not isinstance(group, ClassicGroup):
-            if arriving is not None and arriving.group_id == group_id:
-                group = arriving
-            else:
-                group = ClassicGroup(group_id, value.current_state_timestamp)
-            self.by_id[group_id] = group
+            if arriving is None or arriving.group.group_id != group_id:
+                arriving = Arriving(ClassicGroup(group_id, value.current_state_timestamp))
+            group = self.by_id[group_id] = arriving.group
+            group.apply(value)
+            if arriving.rebalances:
+                group.move(GroupState.PREPARING_REBALANCE, group.state_timestamp_ms)
+        else:
+            group.apply(value)
         self.replaced.pop(group_id, None)
-        group.apply(value)
 
     def replay_consumer(self, key: Data, value: Data | None) -> None:
         """A change of a consumer group. The first makes it, also in the place of a simple group."""

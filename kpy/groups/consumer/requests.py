@@ -1,5 +1,6 @@
 """What a coordinator decides about consumer groups: each request as a whole, and the timers."""
 
+import logging
 from collections.abc import Iterable
 
 from kpy.groups.classic_group import ClassicGroup
@@ -17,7 +18,7 @@ from kpy.groups.deciding import Deciding
 from kpy.groups.member import session_timer
 from kpy.groups.rebalance import Rebalances, join_timer, sync_timer
 from kpy.groups.responses import join_group_error, sync_group_error
-from kpy.groups.table import GroupTable
+from kpy.groups.table import Arriving, GroupTable
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.protocol.messages.consumer_group_describe import DescribedGroup
 from kpy.protocol.messages.consumer_group_heartbeat import (
@@ -30,12 +31,9 @@ from kpy.protocol.messages.leave_group import MemberIdentity, MemberResponse
 from kpy.protocol.messages.sync_group import SyncGroupRequest
 from kpy.state_machine import ReplyTo
 
+logger = logging.getLogger(__name__)
+
 LEAVING_EPOCHS = (LEAVING_EPOCH, LEAVING_FOR_A_WHILE_EPOCH)
-
-
-def downgraded_timer(group_id: str) -> tuple[str, ...]:
-    """The key of the timer, without delay, that has a group rebalance which has just become a classic one."""
-    return ("downgraded", group_id)
 
 
 def heartbeat_error(code: ErrorCode, message: str | None) -> ConsumerGroupHeartbeatResponse:
@@ -141,13 +139,13 @@ class ConsumerGroups:
     def _downgrade(self, group: ConsumerGroup, change: ToClassic, deciding: Deciding) -> None:
         found, classic = migration.downgrade(group, change, self._around.topics.topics, deciding.now_ms)
         deciding.records += found
-        self._table.arriving = classic
+        self._table.arriving = Arriving(classic, rebalances=change.needs_rebalance)
         for member_id in group.members:
             heartbeat.cancel_timers(group.group_id, member_id, deciding)
         for member in classic.members.values():
             Rebalances.expect_heartbeat(member, deciding)
         if change.needs_rebalance:
-            deciding.start(downgraded_timer(group.group_id), 0)
+            deciding.start(join_timer(group.group_id), classic.rebalance_timeout_ms)
 
     # --- members of the classic protocol ---
 
@@ -229,7 +227,7 @@ class ConsumerGroups:
         if kind == "rebalance" and (member.state is not MemberState.UNREVOKED_PARTITIONS or member.epoch < 0):
             return
         reason = _REASONS[kind]
-        heartbeat.logger.info("group %r: member %r is removed: %s", group.group_id, member_id, reason)
+        logger.info("group %r: member %r is removed: %s", group.group_id, member_id, reason)
         self._remove(group, [member], deciding)
 
     def loaded(self, group: ConsumerGroup, deciding: Deciding) -> None:

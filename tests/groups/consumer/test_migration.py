@@ -68,7 +68,6 @@ def test_the_last_member_of_the_consumer_protocol_leaves(policy: MigrationPolicy
     _work(groups, [x, y], [n])
     groups.restart(consumer=replace(groups.config.consumer, migration_policy=policy))
     n.leave()
-    groups.advance(0)
 
     if policy in DOWNGRADES:
         assert groups.state("g") == "PreparingRebalance"

@@ -226,7 +226,6 @@ def test_a_classic_group_goes_over_and_comes_back(groups: ConsumerContext) -> No
         """,
     )
     n.leave()
-    groups.advance(0)
     x.beat()
     x.ask_join()
     check(
