@@ -17,6 +17,9 @@ from interop_tests.clients import (
 )
 from interop_tests.clients.python_programs import program, run
 
+POLL_MS = 3000
+"""Longer than a rebalance takes: one that a poll leaves half done can cost the assignment (docs/not-done.md)."""
+
 
 class KafkaPython(Client):
     name = "kafka-python"
@@ -69,7 +72,7 @@ def consume(bootstrap: str, topic: str, group: str) -> None:
     )
     with closing(consumer):
         while not stopped:
-            for batch in consumer.poll(timeout_ms=500).values():
+            for batch in consumer.poll(timeout_ms=POLL_MS).values():
                 for record in batch:
                     print(record.value.decode())
 
