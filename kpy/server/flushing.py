@@ -129,7 +129,7 @@ class Flusher:
         flush_ms = log.config.flush_ms
         if flush_ms != NEVER and log not in self._timed:
             self._set_timer(log, flush_ms)
-        if log not in self._rolled:
+        if log.recovery_point < log.active_base_offset and log not in self._rolled:
             self._flush_sealed(log)
 
     def _flush_sealed(self, log: PartitionLog) -> None:
