@@ -108,6 +108,12 @@ class Descriptor:
         """What was written to the file is on the disk when this returns."""
         os.fdatasync(self._number) if hasattr(os, "fdatasync") else os.fsync(self._number)
 
+    def begin_sync(self) -> None:
+        """Have the kernel begin with what `sync` waits for."""
+        from kpy.storage.write_back import begin_writing  # noqa: PLC0415 - a start does not need ctypes
+
+        begin_writing(self._number)
+
     def deleted_bytes(self) -> int:
         """What the file takes of the disk although no name leads to it: it goes with its last holder."""
         status = os.fstat(self._number)

@@ -54,6 +54,9 @@ class Content(Protocol):
     def write_at(self, position: int, data: Buffer) -> None:
         """Write over bytes that the file has."""
 
+    def begin_sync(self) -> None:
+        """Have the disk begin with what `sync` waits for; for who is about to sync many."""
+
     def sync(self) -> None:
         """What was written to the file is on the disk when this returns."""
 
@@ -150,6 +153,9 @@ class Files(Protocol):
 
     def remove_directory(self, path: str) -> None:
         """Remove a directory and all in it."""
+
+    def begin_sync(self, path: str) -> None:
+        """Have the disk begin with what `sync` waits for, if there is such a file."""
 
     def sync(self, path: str) -> None:
         """The content of a file that was replaced is on the disk when this returns."""

@@ -101,6 +101,9 @@ class FailingContent:
         self._disk.written_again.append((self._path, position, len(data)))
         self._content.write_at(position, data)
 
+    def begin_sync(self) -> None:
+        self._content.begin_sync()
+
     def sync(self) -> None:
         self._disk.synced.append(self._path)
         self._disk.syncing.wait(timeout=10)
@@ -188,6 +191,9 @@ class FailingFiles(DiskFiles):
                     file.unlink()
             raise self.disk.failure()
         super().remove_directory(path)
+
+    def begin_sync(self, path: str) -> None:
+        pass
 
     def sync(self, path: str) -> None:
         self.disk.check("sync", path)

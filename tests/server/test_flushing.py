@@ -241,20 +241,6 @@ async def test_in_memory_there_is_nothing_to_wait_for() -> None:
         assert await produced(client) == 0
 
 
-async def test_everything_is_flushed_at_the_end(tmp_path: Path, disk: Disk, autojump_clock: MockClock) -> None:
-    """But for what the disk refuses; nothing is synced that is there, nor in memory."""
-    logs = LogDirectory.open(FailingFiles(tmp_path))
-    written = [logs.create("t", index, UUID(int=7)) for index in range(20)]
-    for log in written[:15]:
-        log.append(batch("v"), leader_epoch=0, now_ms=NOW_MS)
-    disk.refuses = lambda operation, path: operation == "sync" and "t-3/" in path
-    await Flusher(inline, Timers(), is_durable=False).flush_all(written)
-    assert disk.synced == []
-    await Flusher(inline, Timers(), is_durable=True).flush_all(written)
-    assert [log.recovery_point for log in written] == [1, 1, 1, 0] + [1] * 11 + [0] * 5
-    assert len(disk.synced) == 15
-
-
 # --- flush.ms, on a virtual clock
 
 
