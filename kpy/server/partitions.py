@@ -6,7 +6,8 @@ With one broker the in-sync replicas are the leader alone, and the high watermar
 
 import errno
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from uuid import UUID
 
 from kpy.cluster.image import Changes, ClusterImage, ResourceType, TopicImage
@@ -16,7 +17,6 @@ from kpy.protocol.crc import Buffer
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.server.clock import Clock
 from kpy.server.cold_reads import cold, suspect, unverified
-from kpy.server.cold_reads import readable_bytes as readable_bytes_of
 from kpy.server.flushing import Flusher, WhenFlushed
 from kpy.server.log_configs import log_config
 from kpy.server.maintenance import Checkpoints
@@ -119,51 +119,52 @@ class Partition:
         committed_only: bool,
         at_least_one: bool,
         readable_bytes: int | None = None,
-        may_wait: bool = False,
     ) -> LogRead:
         """Batches from the one that holds `offset`, up to what a consumer may see.
 
         Raises OFFSET_OUT_OF_RANGE, and CORRUPT_MESSAGE for an offset whose record is damaged. Raises NotReady where the
-        disk has to be waited for first, unless it `may_wait`. `readable_bytes` is what is known then of how much the
-        disk gives.
+        disk has to be waited for first. `readable_bytes` is what is known then of how much the disk gives.
         """
         up_to = self.last_stable_offset if committed_only else self.high_watermark
         if readable_bytes is not None:
             max_bytes = min(max_bytes, readable_bytes)
         try:
-            while True:
-                read = self._log.read(offset, max_bytes, up_to=up_to, at_least_one=at_least_one, may_wait=may_wait)
-                if not read.unchecked:
-                    break
-                if not may_wait:
-                    raise unverified(self._log, read)
-                self._log.learn(read, self._log.find_damage(read))
+            read = self._log.read(offset, max_bytes, up_to=up_to, at_least_one=at_least_one, may_wait=False)
+            if read.unchecked:
+                raise unverified(self._log, read, self._refuse)
             for part in read.parts:
                 if part.content.has_failed:
-                    readable = readable_bytes_of(part) if may_wait else readable_bytes
-                    self._check_readable(part, readable)
+                    self._check_readable(part, readable_bytes)
         except NotResident as reason:
-            raise cold(reason) from None
+            raise cold(reason, self._refuse) from None
         except OSError as error:
-            raise self._errors.answer(self._log.name, error) from error
+            raise self._refuse(error) from error
         return read
 
-    @staticmethod
-    def _check_readable(part: FileRange, readable_bytes: int | None) -> None:
+    def _refuse(self, error: OSError) -> KafkaError:
+        return self._errors.answer(self._log.name, error)
+
+    def _check_readable(self, part: FileRange, readable_bytes: int | None) -> None:
         if readable_bytes is None:
-            raise suspect(part)
+            raise suspect(part, self._refuse)
         if part.size_bytes > readable_bytes:
             raise OSError(errno.EIO, f"only {readable_bytes} bytes can be read of a batch of {part.size_bytes}")
 
     def offset_for_timestamp(self, timestamp: int) -> TimestampOffset | None:
-        """The first record whose timestamp is at least that."""
-        with self._errors.answered(self._log.name):
-            return self._log.offset_for_timestamp(timestamp)
+        """The first record whose timestamp is at least that. Raises NotReady."""
+        return self._look_up(partial(self._log.offset_for_timestamp, timestamp, may_wait=False))
 
     def max_timestamp(self) -> TimestampOffset | None:
-        """The first record that has the largest timestamp of all."""
-        with self._errors.answered(self._log.name):
-            return self._log.max_timestamp()
+        """The first record that has the largest timestamp of all. Raises NotReady."""
+        return self._look_up(partial(self._log.max_timestamp, may_wait=False))
+
+    def _look_up(self, find: Callable[[], TimestampOffset | None]) -> TimestampOffset | None:
+        try:
+            return find()
+        except NotResident as reason:
+            raise cold(reason, self._refuse) from None
+        except OSError as error:
+            raise self._refuse(error) from error
 
     def end_offset_for_epoch(self, epoch: int) -> tuple[int, int]:
         """The greatest epoch up to that one, and where it ends; -1 for both if there is none.

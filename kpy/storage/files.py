@@ -11,17 +11,23 @@ another thread `bring` them there.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from kpy.protocol.crc import Buffer
 
+T = TypeVar("T")
+
 
 class NotResident(Exception):
-    """What was to be read without waiting is not in memory: have a thread that may wait call `bring`, and ask again."""
+    """What was to be found without waiting is not in memory.
 
-    def __init__(self, bring: Callable[[], None]) -> None:
+    Have a thread that may wait call `bring`, hand its result to `learn`, and ask again. Raises OSError.
+    """
+
+    def __init__(self, bring: Callable[[], T], learn: Callable[[T], object] = lambda _result: None) -> None:
         super().__init__()
         self.bring = bring
+        self.learn: Callable[[Any], object] = learn
 
 
 class Content(Protocol):

@@ -16,7 +16,7 @@ Refuses = Callable[[str, str], bool]
 """Of an operation and the path that it is for."""
 
 CHANGES = {"append", "replace", "create", "rename", "remove", "remove_directory", "make_directory", "truncate"}
-"""The operations that change what is on the disk; the others are open, read and sync."""
+"""The operations that change what is on the disk; the others are open, read, read whole and sync."""
 
 
 class Disk:
@@ -163,6 +163,10 @@ class FailingFiles(DiskFiles):
         file = FailingFile(str(full_path), self.descriptors)
         file.disk = self.disk
         return file
+
+    def read(self, path: str) -> bytes | None:
+        self.disk.check("read whole", path)
+        return super().read(path)
 
     def replace(self, path: str, data: bytes, *, sync: bool = True) -> None:
         if self.disk.refuses("replace", path):
