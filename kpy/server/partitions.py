@@ -1,7 +1,8 @@
 """The partitions that this broker leads: logs, high watermarks, and who waits for them.
 
 A log is opened when its partition is first asked for, so that a topic of many partitions costs nothing until used.
-With one broker the in-sync replicas are the leader alone, and the high watermark follows each append at once.
+With one broker the in-sync replicas are the leader alone, and the high watermark follows each append at once, or where
+flush.messages asks for the disk, when it is there.
 """
 
 import errno
@@ -37,7 +38,17 @@ class Partition:
     Invariant: log.log_start_offset <= high_watermark <= log.end_offset.
     """
 
-    __slots__ = ("_clock", "_errors", "_flusher", "_log", "high_watermark", "leader_epoch", "waiters")
+    __slots__ = (
+        "_clock",
+        "_errors",
+        "_flusher",
+        "_is_flushing",
+        "_log",
+        "_unseen_bytes",
+        "high_watermark",
+        "leader_epoch",
+        "waiters",
+    )
 
     def __init__(
         self, log: PartitionLog, leader_epoch: int, clock: Clock, errors: StorageErrors, flusher: Flusher
@@ -49,6 +60,9 @@ class Partition:
         self.leader_epoch = leader_epoch
         self.high_watermark = log.end_offset
         self.waiters = Waiters()
+        self._unseen_bytes = 0
+        """So much was appended that may not be read yet."""
+        self._is_flushing = False
 
     @property
     def log(self) -> PartitionLog:
@@ -64,16 +78,17 @@ class Partition:
         raise KafkaError(ErrorCode.UNKNOWN_LEADER_EPOCH, f"{known_epoch} is newer than {self.leader_epoch}")
 
     def append(self, records: Buffer) -> AppendResult:
-        """Append one batch of a producer; it is committed when this returns. Raises KafkaError.
+        """Append one batch of a producer; it is committed when this returns, unless it `must_flush`. Raises KafkaError.
 
-        It is read from now on, as in Kafka, though `must_flush` may ask its producer to wait for `flush`.
+        Then its producer waits for `flush`, and so do its readers: Kafka's UnifiedLog.append flushes before Partition
+        moves the high watermark.
         """
         try:
             result = self._log.append(records, leader_epoch=self.leader_epoch, now_ms=self._clock.now_ms())
         except OSError as error:
             raise self._errors.answer(self._log.name, error) from error
         if not result.duplicate:
-            self._advance(len(records))
+            self._appended(len(records))
         return result
 
     @property
@@ -84,6 +99,7 @@ class Partition:
     async def flush(self) -> None:
         """Wait until all that was appended is on the disk. Raises KAFKA_STORAGE_ERROR."""
         await self._flusher.flush(self._log)
+        self._advance()
 
     def when_durable(self, tell: WhenFlushed) -> None:
         """Call `tell` once what was appended is flushed, at once if flush.messages asks for nothing."""
@@ -102,7 +118,7 @@ class Partition:
         size_bytes = self._log.size_bytes
         with self._errors.answered(self._log.name):
             self._log.append_records(records, leader_epoch=self.leader_epoch, now_ms=self._clock.now_ms())
-        self._advance(self._log.size_bytes - size_bytes)
+        self._appended(self._log.size_bytes - size_bytes)
 
     def read_records(self) -> Iterator[KeyAndValue]:
         """Every record that is stored, for a state machine that loads. Raises KafkaError."""
@@ -199,10 +215,29 @@ class Partition:
         self.waiters.wake()
         return start
 
-    def _advance(self, size_bytes: int) -> None:
-        self.high_watermark = self._log.end_offset
-        self.waiters.more_bytes(size_bytes)
+    def _appended(self, size_bytes: int) -> None:
+        self._unseen_bytes += size_bytes
+        self._advance()
         self._flusher.appended(self._log)
+
+    def _advance(self) -> None:
+        """Let readers see what they may; what they may not is flushed, whatever becomes of its producer."""
+        high_watermark = self._log.end_offset
+        if self.must_flush:
+            high_watermark = max(self.high_watermark, self._log.recovery_point)
+            if not self._is_flushing:
+                self._is_flushing = True
+                self._flusher.flush_soon(self._log, self._flushed)
+        if high_watermark > self.high_watermark:
+            self.high_watermark = high_watermark
+            self.waiters.more_bytes(self._unseen_bytes)
+            self._unseen_bytes = 0
+
+    def _flushed(self, error: KafkaError | None) -> None:
+        """If it could not be, the next append tries again."""
+        self._is_flushing = False
+        if error is None:
+            self._advance()
 
 
 class Partitions:
