@@ -63,8 +63,8 @@ def test_without_the_names_nothing_is_flushed(tmp_path: Path, disk: Disk) -> Non
 
 
 def test_threads_share_the_work(tmp_path: Path) -> None:
-    """Several at once leave what one would: every log closed, and the next start finds a clean shutdown."""
-    directory, logs = directory_of(DiskFiles(tmp_path), written=5 * LOGS_AT_ONCE)
+    """Several at once, with few descriptors, leave what one would: every log closed, and a clean shutdown."""
+    directory, logs = directory_of(DiskFiles(tmp_path, open_files_max=8), written=5 * LOGS_AT_ONCE)
     closing = directory.closing()
     with ThreadPoolExecutor(4) as threads:
         for done in [threads.submit(closing.run) for _ in range(4)]:
