@@ -20,7 +20,7 @@ from kpy.groups.consumer.settings import GroupSettings
 from kpy.groups.coordinator import GroupCoordinator
 from kpy.groups.partitioning import partition_for
 from kpy.groups.responses import coordinator_error
-from kpy.protocol.errors import ErrorCode, KafkaError
+from kpy.protocol.errors import DecodeError, ErrorCode, KafkaError
 from kpy.protocol.schema import Message
 from kpy.server.clock import Clock
 from kpy.server.partitions import Partitions
@@ -62,6 +62,8 @@ class Groups:
         self._random = random_source
         self._create_offsets_topic = create_offsets_topic
         self._runtimes: dict[int, GroupRuntime] = {}
+        self._failed: dict[int, str] = {}
+        """Partitions with a record that cannot be read, and why: Kafka too gives them up until the next start."""
         self._stopped = False
 
     def leader_of(self, group_id: str) -> int:
@@ -136,6 +138,7 @@ class Groups:
         for runtime in self._runtimes.values():
             runtime.unload()
         self._runtimes.clear()
+        self._failed.clear()
 
     def _partition_of(self, group_id: str) -> int:
         if self._partitions.image.topic(CONSUMER_OFFSETS) is None:
@@ -155,6 +158,8 @@ class Groups:
         if runtime is None:
             if self._stopped:
                 raise KafkaError(ErrorCode.NOT_COORDINATOR, "the broker is stopping")
+            if index in self._failed:
+                raise KafkaError(ErrorCode.NOT_COORDINATOR, self._failed[index])
             runtime = StateMachineRuntime(
                 f"group coordinator {index}",
                 GroupCoordinator(GroupConfig.of(self._config), self._random, self._settings_of),
@@ -163,7 +168,11 @@ class Groups:
                 timers=self._timers,
             )
             runtime.machine.topics_changed(self._partitions.image, (), has_new=True)
-            runtime.load()
+            try:
+                runtime.load()
+            except DecodeError as error:
+                self._failed[index] = f"a record cannot be read: {error}"
+                raise KafkaError(ErrorCode.NOT_COORDINATOR, self._failed[index]) from error
             self._runtimes[index] = runtime
             runtime.execute(runtime.machine.forget_missing_topics(self._partitions.image))
         return runtime

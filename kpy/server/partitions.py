@@ -105,9 +105,12 @@ class Partition:
         self._advance(self._log.size_bytes - size_bytes)
 
     def read_records(self) -> Iterator[KeyAndValue]:
-        """Every record that is stored, for a state machine that loads. Raises KafkaError."""
+        """Every record that is stored, but for what transactions have not committed, for a state machine that loads.
+
+        Raises KafkaError, and DecodeError for what is sound and cannot be read.
+        """
         with self._errors.answered(self._log.name):
-            for batch in self._log.batches(self._log.log_start_offset):
+            for batch in self._log.committed_batches(self._log.log_start_offset):
                 for record in batch:
                     yield record.key, record.value
 
