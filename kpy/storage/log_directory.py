@@ -209,7 +209,7 @@ class LogDirectory:
                     log.is_deleted = True
                     del self._logs[topic, partition]
                     self._cleaner_offsets.pop((topic, partition), None)
-                    target = _with_suffix(log.name, f".{log.topic_id.hex}{_DELETE_SUFFIX}")
+                    target = _with_suffix(topic, f"-{partition}.{log.topic_id.hex}{_DELETE_SUFFIX}")
                     self._files.rename(log.name, target)
                     doomed.append(target)
                     delay_ms = max(delay_ms, log.config.file_delete_delay_ms)
