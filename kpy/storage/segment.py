@@ -255,6 +255,8 @@ class Segment(SegmentLog):
         self._quarantine.verify(findings.start, findings.end)
         self._quarantine.is_end_known |= findings.is_end_known
         if findings.derived is not None:
+            for position, header in self.headers(findings.end):  # what was appended while another thread looked
+                findings.derived.learn_header(position, header)
             self._adopt(findings.derived)
 
     # --- reading
