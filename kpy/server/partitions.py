@@ -333,11 +333,16 @@ class Partitions:
     def _delete(self, topic: TopicImage) -> None:
         self._log_configs.pop(topic.name, None)
         indexes = range(len(topic.partitions))
+        doomed = []
+        for index in indexes:
+            try:
+                log = self.logs.get(topic.name, index)
+                if log is not None and log.topic_id == topic.topic_id:
+                    doomed.append(index)
+            except OSError as error:
+                logger.error("%s-%d: cannot be removed: %s; the next start will", topic.name, index, error)
         try:
-            logs = [(index, self.logs.get(topic.name, index)) for index in indexes]
-            self.logs.delete(
-                topic.name, *(index for index, log in logs if log is not None and log.topic_id == topic.topic_id)
-            )
+            self.logs.delete(topic.name, *doomed)
         except OSError as error:
             logger.error("%s: cannot remove what is left of it: %s; the next start will", topic.name, error)
         for index in indexes:

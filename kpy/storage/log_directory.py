@@ -199,11 +199,15 @@ class LogDirectory:
         )
 
     def delete(self, topic: str, *partitions: int) -> None:
-        """Remove logs, those that are there; the files go in their time. Ranges that were read stay readable."""
+        """Remove logs, those that are there; the files go in their time. Ranges that were read stay readable.
+
+        What the disk refuses of one is raised when the others are removed.
+        """
         doomed = []
         delay_ms = 0
-        try:
-            for partition in partitions:
+        failure: OSError | None = None
+        for partition in partitions:
+            try:
                 log = self.get(topic, partition)
                 if log is not None:
                     log.is_deleted = True
@@ -213,10 +217,15 @@ class LogDirectory:
                     self._files.rename(log.name, target)
                     doomed.append(target)
                     delay_ms = max(delay_ms, log.config.file_delete_delay_ms)
+            except OSError as error:
+                failure = error
+        try:
             if doomed:
                 self._files.sync_directory()
         finally:
             self.context.remove_later(doomed, delay_ms)
+        if failure is not None:
+            raise failure
 
     def set_aside(self, topic: str, partition: int) -> None:
         """Keep the files of a log that nobody knows, but not as a log: they may be all that is left of some data."""

@@ -318,3 +318,14 @@ async def test_a_group_that_cannot_be_read_after_the_start(tmp_path: Path, disk:
         disk.refuses = lambda operation, path: False
         answer = (await client.ask(fetch, 8, OffsetFetchResponse)).groups[0]
         assert answer.topics[0].partitions[0].committed_offset == 5
+
+
+async def test_a_deletion_of_which_the_disk_refuses_a_part(serving: Serving, disk: Disk, tmp_path: Path) -> None:
+    """What can be removed of a topic is."""
+    client = await serving.connect()
+    await client.create_topic("three", 3)
+    for partition in range(3):
+        await client.produce("three", "v", partition=partition)
+    disk.refuses = lambda operation, path: operation == "rename" and path == "three-0"
+    await client.ask(DeleteTopicsRequest(topic_names=["three"], timeout_ms=1000), 5, DeleteTopicsResponse)
+    assert {path.name for path in tmp_path.iterdir()} & {"three-0", "three-1", "three-2"} == {"three-0"}
