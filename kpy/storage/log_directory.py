@@ -322,7 +322,8 @@ class LogDirectory:
             if clean:
                 self._close_logs()
                 self.checkpoint(high_watermarks)
-                self._files.replace(_CLEAN_SHUTDOWN, b'{"version":0,"brokerEpoch":-1}')
+                if all(log.known.clean for log in self._unopened.values()):  # what was never recovered has to be
+                    self._files.replace(_CLEAN_SHUTDOWN, b'{"version":0,"brokerEpoch":-1}')
         finally:
             self._lock.release()
 
