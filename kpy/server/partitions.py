@@ -73,7 +73,7 @@ class Partition:
         except OSError as error:
             raise self._errors.answer(self._log.name, error) from error
         if not result.duplicate:
-            self._advance(len(records))
+            self._advance(result.size_bytes)
         return result
 
     @property
@@ -99,10 +99,9 @@ class Partition:
 
     def append_records(self, records: Sequence[KeyAndValue]) -> None:
         """Append the records of a state machine as one batch. Raises KafkaError."""
-        size_bytes = self._log.size_bytes
         with self._errors.answered(self._log.name):
-            self._log.append_records(records, leader_epoch=self.leader_epoch, now_ms=self._clock.now_ms())
-        self._advance(self._log.size_bytes - size_bytes)
+            result = self._log.append_records(records, leader_epoch=self.leader_epoch, now_ms=self._clock.now_ms())
+        self._advance(result.size_bytes)
 
     def read_records(self) -> Iterator[KeyAndValue]:
         """Every record that is stored, but for what transactions have not committed, for a state machine that loads.

@@ -366,7 +366,7 @@ class LogDirectory:
         self.high_watermarks = self._read_offsets(checkpoints.REPLICATION_OFFSET) or {}
         for name in names:
             if name.endswith(_DELETE_SUFFIX):
-                files.remove_directory(name)
+                self._remove_deleted(name)
                 continue
             topic, dash, number = name.rpartition("-")
             if not (dash and topic and number.isdecimal()):
@@ -383,6 +383,12 @@ class LogDirectory:
                 self._recover(key)
         if not files.exists(checkpoints.RECOVERY_POINT):
             self.checkpoint()  # that there is none means from now on that somebody has removed it
+
+    def _remove_deleted(self, name: str) -> None:
+        try:
+            self._files.remove_directory(name)
+        except OSError as error:
+            _logger.error("cannot remove %s: %s; the next start will", name, error)
 
     def _recover(self, key: TopicPartition) -> None:
         """Open a log now, for it may have to be cut; one that cannot be read is tried again by who asks for it."""

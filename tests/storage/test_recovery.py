@@ -16,6 +16,8 @@ from kpy.storage.partition_log import AppendOrigin, AppendResult, PartitionLog
 from tests.server.failing_files import Disk, FailingFiles, disk
 from tests.storage.batches import NOW_MS, batch, sized_batch
 
+__all__ = ["disk"]
+
 TOPIC_ID = UUID(int=77)
 SMALL = LogConfig(segment_bytes=1000)
 LAST_LOG = "topic-0/00000000000000000020.log"
