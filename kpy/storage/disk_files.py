@@ -246,7 +246,8 @@ class DiskFiles:
             os.unlink(self._path(path))
 
     def remove_directory(self, path: str) -> None:
-        shutil.rmtree(self._path(path), ignore_errors=True)
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self._path(path))
 
     def begin_sync(self, path: str) -> None:
         from kpy.storage.write_back import begin_writing  # noqa: PLC0415 - a start does not need ctypes

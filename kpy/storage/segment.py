@@ -480,7 +480,8 @@ class Segment(SegmentLog):
         Ranges that were read of it stay readable.
         """
         path = self.path(LOG_SUFFIX)
-        self._files.move(self._log, path, path + DELETED_SUFFIX)
+        if self._files.exists(path):  # else it has vanished, or was renamed before the disk refused the next
+            self._files.move(self._log, path, path + DELETED_SUFFIX)
         deleted = [path + DELETED_SUFFIX]
         for suffix in INDEX_SUFFIXES:
             path = self.path(suffix)
