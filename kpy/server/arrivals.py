@@ -16,6 +16,8 @@ import trio
 Serve = Callable[[], bool]
 """Takes what has arrived and answers it; whether there is something to wait for, which only a task can."""
 
+_HUNG_UP = ~select.EPOLLIN if hasattr(select, "epoll") else 0
+
 SECONDS_BETWEEN_CHECKPOINTS = 0.005
 EVENTS_AT_ONCE = 64
 """So many connections are served, or for so long, before other tasks run."""
@@ -120,7 +122,7 @@ class Arrivals:
                 watched = self._watched.get(descriptor)
                 if watched is None:  # closed since
                     continue
-                if flags & ~select.EPOLLIN:
+                if flags & _HUNG_UP:
                     watched.has_hung_up = True
                 watched.arrived()
                 served += 1

@@ -168,11 +168,11 @@ class Connection:
                 self._must_let_others_run = True
                 return True
         self._requests = requests
-        if frame is not None:
-            self._made_progress()
         if ready:
             self._ready = []
-            self._ready = list(self._stream.send_now(ready))
+            self._ready += self._stream.send_now(ready)
+        if frame is not None:
+            self._made_progress()
         return bool(self._ready)
 
     async def _catch_up(self) -> None:
