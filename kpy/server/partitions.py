@@ -99,10 +99,13 @@ class Partition:
 
     def append_records(self, records: Sequence[KeyAndValue]) -> None:
         """Append the records of a state machine as one batch. Raises KafkaError."""
-        size_bytes = self._log.size_bytes
-        with self._errors.answered(self._log.name):
-            self._log.append_records(records, leader_epoch=self.leader_epoch, now_ms=self._clock.now_ms())
-        self._advance(self._log.size_bytes - size_bytes)
+        log = self._log
+        size_bytes = log.size_bytes if self.waiters else 0
+        try:
+            log.append_records(records, leader_epoch=self.leader_epoch, now_ms=self._clock.now_ms())
+        except OSError as error:
+            raise self._errors.answer(log.name, error) from error
+        self._advance(log.size_bytes - size_bytes if self.waiters else 0)
 
     def read_records(self) -> Iterator[KeyAndValue]:
         """Every record that is stored, for a state machine that loads. Raises KafkaError."""
