@@ -99,13 +99,13 @@ class Partition:
 
     def append_records(self, records: Sequence[KeyAndValue]) -> None:
         """Append the records of a state machine as one batch. Raises KafkaError."""
-        log = self._log
-        size_bytes = log.size_bytes if self.waiters else 0
+        log, is_waited_for = self._log, bool(self.waiters)
+        size_bytes = log.size_bytes if is_waited_for else 0
         try:
             log.append_records(records, leader_epoch=self.leader_epoch, now_ms=self._clock.now_ms())
         except OSError as error:
             raise self._errors.answer(log.name, error) from error
-        self._advance(log.size_bytes - size_bytes if self.waiters else 0)
+        self._advance(log.size_bytes - size_bytes if is_waited_for else 0)
 
     def read_records(self) -> Iterator[KeyAndValue]:
         """Every record that is stored, for a state machine that loads. Raises KafkaError."""
