@@ -23,7 +23,7 @@ from kpy.protocol.crc import Buffer
 from kpy.server.arrivals import Arrivals, Serve
 from kpy.server.log_limit import OncePerSecond
 from kpy.server.sending import PIECE_BYTES_MAX, RESIDENT_SECONDS, Sending, must_read_ahead
-from kpy.storage.files import FileRange
+from kpy.storage.files import Content, FileRange
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,15 @@ ACCEPTED_BETWEEN_CHECKPOINTS = 64
 """Between two of them every other connection that is ready is served."""
 FREE_PORT_ATTEMPTS = 16
 ACCEPT_ERRORS_OF_THE_MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
-ACCEPT_ERRORS_OF_THE_PEER = {errno.ECONNABORTED, errno.EPERM, errno.EPROTO}
+ACCEPT_ERRORS_OF_THE_PEER = {
+    getattr(errno, name)
+    for name in (
+        "ECONNABORTED", "ECONNRESET", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH", "ENONET", "ENOPROTOOPT",
+        "EOPNOTSUPP", "EPERM", "EPROTO", "ETIMEDOUT",
+    )
+    if hasattr(errno, name)
+}  # fmt: skip
+"""Errors of the network that wait on the new socket: accept(2) says to try again."""
 COPY_BYTES_MAX = 1 << 18
 SMALL_RANGE_BYTES = 1 << 14
 """Up to here a file range is read and sent together with what surrounds it: one call, and one wake-up of the peer."""
@@ -172,7 +180,7 @@ class SocketStream:
             return data
         content, position, size_bytes = file_range.content, file_range.position, file_range.size_bytes
         await self._sending.make_ready(content, position, size_bytes)
-        return content.read_at(position, size_bytes)
+        return _read_all(content, position, size_bytes)
 
     async def _send_all(self, data: Buffer, parts: Sequence[Part], flags: int = 0) -> None:
         try:
@@ -206,7 +214,7 @@ class SocketStream:
                     await self._sending.make_ready(content, position, size)
             if fileno is None:
                 size = min(COPY_BYTES_MAX, ready_until - position)
-                await self._send_all(content.read_at(position, size), parts)
+                await self._send_all(_read_all(content, position, size), parts)
                 position += size
                 continue
             if content.is_cut(position, ready_until - position):
@@ -240,8 +248,18 @@ class SocketStream:
 
 def _read_now(file_range: FileRange) -> Buffer | None:
     """The bytes of a range; None if the disk would have to be waited for."""
-    read = file_range.content.read_at if file_range.is_recent else file_range.content.read_if_resident
-    return read(file_range.position, file_range.size_bytes)
+    content, position, size_bytes = file_range.content, file_range.position, file_range.size_bytes
+    if file_range.is_recent:
+        return _read_all(content, position, size_bytes)
+    return content.read_if_resident(position, size_bytes)
+
+
+def _read_all(content: Content, position: int, size: int) -> Buffer:
+    """All of the bytes that were promised: with fewer, what follows on the connection would be taken for them."""
+    data = content.read_at(position, size)
+    if len(data) != size:
+        raise StreamClosed(f"the file ended {size - len(data)} bytes before the range that was promised")
+    return data
 
 
 class Endpoint(NamedTuple):
