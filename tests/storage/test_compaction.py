@@ -1,9 +1,7 @@
 """What a round of compaction leaves: each key's last record, tombstones for a while, and what producers hang on."""
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -22,7 +20,7 @@ from kpy.protocol.records import (
     build_control_batch,
 )
 from kpy.storage.batch_validation import AppendOrigin
-from kpy.storage.compaction import RECORDS_AT_ONCE, LogDamaged
+from kpy.storage.compaction import LogDamaged
 from kpy.storage.disk_files import DiskFiles
 from kpy.storage.files import Files
 from kpy.storage.log_directory import LogDirectory
@@ -375,33 +373,6 @@ def test_small_segments_become_one(log: PartitionLog) -> None:
     assert without_roll(pairs(log)) == [(78, "k", "39"), (79, "l", "39")]
 
 
-def test_steps_are_short() -> None:
-    """Between two steps a bounded number of records is looked at, however many a batch has."""
-    log = new_log(MemoryFiles(), segment_bytes=1 << 20)
-    records = 10 * RECORDS_AT_ONCE
-    for _ in range(2):
-        encoded = [(b"%d" % number, b"v") for number in range(records)]
-        log.append(build_batch(encoded, timestamp=NOW_MS), leader_epoch=0, now_ms=NOW_MS)
-    log.config = replace(log.config, segment_bytes=400)
-    roll(log)
-    looked_at = 2 * records  # in each of two passes
-    assert len(take_all(a_round(log, keys_max=records).steps())) >= 2 * looked_at // RECORDS_AT_ONCE
-
-
-def test_a_large_batch_is_taken_apart_elsewhere() -> None:
-    """What takes the codec long is left to a thread, and so is every access to the disk."""
-    log = new_log(MemoryFiles(), segment_bytes=1 << 20)
-    noise = random.Random(1)
-    encoded = [(b"%d" % (number // 2), noise.randbytes(100)) for number in range(2000)]
-    log.append(build_batch(encoded, codec=Codec.ZSTD, timestamp=NOW_MS), leader_epoch=0, now_ms=NOW_MS)
-    log.config = replace(log.config, segment_bytes=400)
-    roll(log)
-    steps = take_all(a_round(log, keys_max=1000).steps())
-    called = [step.call.func.__name__ for step in steps if isinstance(step.call, partial)]
-    assert {"decompress", "compress", "write", "finish"} < set(called)
-    assert len(stored(log)) == 1001
-
-
 @pytest.mark.parametrize(
     ("position", "message"),
     [
@@ -449,6 +420,43 @@ def test_a_round_that_is_given_up(files: Files) -> None:
         if done:
             return
     raise AssertionError("the round has no end")
+
+
+def test_a_log_that_is_deleted_meanwhile() -> None:
+    """Whenever it is, the round that is given up then touches nothing more."""
+    for steps_taken in range(200):
+        files = MemoryFiles()
+        directory = LogDirectory.open(files)
+        log = directory.create("topic", 0, UUID(int=7), COMPACTED)
+        for number in range(8):
+            append(log, ("k", f"{number}"), (f"{number}", "v"))
+        roll(log)
+        log.config = replace(log.config, segment_bytes=1 << 20)
+        steps = a_round(log).steps()
+        step = next(steps)
+        try:
+            for _ in range(steps_taken):
+                step = steps.send(None if step.call is None else step.call())
+        except StopIteration:
+            return
+        directory.delete("topic", 0)
+        steps.close()
+        assert not [name for name in files.list() if name.startswith("topic")]
+    raise AssertionError("the round has no end")
+
+
+def test_segments_that_retention_has_removed(log: PartitionLog) -> None:
+    """If nothing is left of what a round was planned for, it has nothing to do."""
+    for number in range(10):
+        append(log, ("k", f"{number}"))
+    roll(log)
+    made = a_round(log)
+    log.delete_records_before(log.end_offset)
+    log.start_on_disk = log.log_start_offset
+    while log.remove_deleted():
+        pass
+    assert not take_all(made.steps())
+    assert made.end_offset == 0
 
 
 # --- against a dictionary
