@@ -26,6 +26,8 @@ from interop_tests.oracle.node import KafkaNode
 RESTARTING_FIXTURES = {"restartable_broker", "before", "left_files", "exchange"}
 DIRECTORY_FIXTURES = {"cleaning_broker"}
 """Those of brokers that are started for a module, with settings of its own, and whose directory is looked into."""
+SETTINGS_FIXTURES = {"limiting_broker"}
+"""Those of brokers that are started for a module, with settings of its own."""
 REQUIRE_ALL = os.environ.get("KPY_REQUIRE_ALL") == "1"
 
 
@@ -76,6 +78,8 @@ def _why_left_out(item: pytest.Item, config: pytest.Config) -> str | None:
             return f"{name} is not ours to start with other settings"
         if name == "kpy" and config.getoption("--storage") == "memory":
             return "kpy in memory has no directory to look into"
+    if SETTINGS_FIXTURES & set(getattr(item, "fixturenames", ())) and name not in ("kpy", "kafka"):
+        return f"{name} is not ours to start with other settings"
     return None
 
 

@@ -4,7 +4,7 @@ import socket
 import struct
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from kafka.protocol.consumer import FetchRequest
 from kafka.protocol.parser import KafkaProtocol
@@ -14,6 +14,9 @@ from kafka.record.memory_records import MemoryRecords, MemoryRecordsBuilder
 
 from interop_tests.brokers import Broker
 from interop_tests.eventually import PATIENCE_S, eventually
+from kpy.protocol.schema import Request, Response
+
+R = TypeVar("R", bound=Response)
 
 NO_LEADER_YET = (3, 5, 6)
 """UNKNOWN_TOPIC_OR_PARTITION, LEADER_NOT_AVAILABLE, NOT_LEADER_OR_FOLLOWER: what Kafka says of what is new to it."""
@@ -54,8 +57,8 @@ class Wire:
 
     def receive_frame(self) -> bytes:
         """One frame with its length; EOFError if the broker has closed the connection."""
-        length = self._receive_exactly(4)
-        return length + self._receive_exactly(struct.unpack(">i", length)[0])
+        length = receive_exactly(self.socket, 4)
+        return length + receive_exactly(self.socket, struct.unpack(">i", length)[0])
 
     def closed_by_broker(self) -> bool:
         """Is there an end instead of an answer?"""
@@ -65,14 +68,38 @@ class Wire:
             return True
         return False
 
-    def _receive_exactly(self, size: int) -> bytes:
-        received = bytearray()
-        while len(received) < size:
-            chunk = self.socket.recv(size - len(received))
-            if not chunk:
-                raise EOFError("closed by the broker")
-            received += chunk
-        return bytes(received)
+
+class Dialogue:
+    """One socket that speaks kpy's own codec, for what kafka-python's does not know.
+
+    `tests/protocol` holds it against Kafka's.
+    """
+
+    def __init__(self, broker: Broker) -> None:
+        self._socket = socket.create_connection((broker.host, broker.port), timeout=PATIENCE_S)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def ask(self, request: Request, response: type[R], version: int) -> R:
+        is_flexible = version >= request.flexible_since
+        header = struct.pack(">hhih", request.api, version, 1, 4) + b"talk" + (b"\0" if is_flexible else b"")
+        frame = header + request.encode(version)
+        self._socket.sendall(struct.pack(">i", len(frame)) + frame)
+        (length,) = struct.unpack(">i", receive_exactly(self._socket, 4))
+        body = receive_exactly(self._socket, length)
+        return response.decode(body[5 if is_flexible else 4 :], version)
+
+
+def receive_exactly(source: socket.socket, size: int) -> bytes:
+    """That many bytes; EOFError if the broker ends before."""
+    received = bytearray()
+    while len(received) < size:
+        chunk = source.recv(size - len(received))
+        if not chunk:
+            raise EOFError("closed by the broker")
+        received += chunk
+    return bytes(received)
 
 
 def batch(
