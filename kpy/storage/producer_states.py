@@ -131,10 +131,6 @@ class ProducerStates:
         """Where the oldest open transaction began."""
         return next(iter(self._open_transactions), None)
 
-    def has_open_transaction(self, producer_id: int, epoch: int) -> bool:
-        state = self.producers.get(producer_id)
-        return state is not None and state.transaction_first_offset is not None and state.epoch == epoch
-
     def last_record(self, producer_id: int) -> LastRecord | None:
         """What compaction has to keep of a producer, so that its state can be found in the log again."""
         state = self.producers.get(producer_id)
