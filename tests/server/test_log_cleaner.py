@@ -74,7 +74,7 @@ async def test_a_compacted_topic(tmp_path: Path, on_disk: bool) -> None:
         client = await serving.connect()
         await client.create_topic("t", configs=COMPACTED)
         await produce(client, "t", *RECORDS)
-        bound = partition_of(serving, "t").log.segment_base_offsets[-1]
+        bound = partition_of(serving, "t").log.segments.base_offsets[-1]
         await compacted_to(serving, "t", bound)
         kept = records_of(serving, "t")
         fetched = await fetch(client, "t", 0)
@@ -99,7 +99,7 @@ async def test_altering_a_topic_starts_it_at_once() -> None:
         await wait_all_tasks_blocked()
         assert len(records_of(serving, "t")) == 20
         await alter(client, TOPIC, "t", "cleanup.policy", "compact")
-        await compacted_to(serving, "t", partition_of(serving, "t").log.segment_base_offsets[-1])
+        await compacted_to(serving, "t", partition_of(serving, "t").log.segments.base_offsets[-1])
         assert len(records_of(serving, "t")) < 10
 
 
@@ -126,7 +126,7 @@ async def test_committed_offsets_outlive_compaction(tmp_path: Path) -> None:
         await alter(client, TOPIC, "__consumer_offsets", "internal.segment.bytes", "300")
         assert await commit_offset(client, "g", "t", 33) == ErrorCode.NONE
         log = partition_of(serving, "__consumer_offsets").log
-        await compacted_to(serving, "__consumer_offsets", log.segment_base_offsets[-1])
+        await compacted_to(serving, "__consumer_offsets", log.segments.base_offsets[-1])
         assert len(records_of(serving, "__consumer_offsets")) == 3
     async with running(quick_broker(tmp_path)) as serving:
         client = await serving.connect()
@@ -167,7 +167,7 @@ async def test_damage_sets_a_log_aside(tmp_path: Path, caplog: pytest.LogCapture
         while not caplog.records:
             await trio.lowlevel.checkpoint()
         await alter(client, TOPIC, "good", "cleanup.policy", "compact")
-        await compacted_to(serving, "good", partition_of(serving, "good").log.segment_base_offsets[-1])
+        await compacted_to(serving, "good", partition_of(serving, "good").log.segments.base_offsets[-1])
         await alter(client, TOPIC, "bad", "min.cleanable.dirty.ratio", "0.001")
         await wait_all_tasks_blocked()
         assert len(records_of(serving, "good")) < 10
@@ -220,7 +220,7 @@ async def test_so_many_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
             await client.create_topic(name, configs=COMPACTED)
             await produce(client, name, *RECORDS)
         for name in "abcd":
-            await compacted_to(serving, name, partition_of(serving, name).log.segment_base_offsets[-1])
+            await compacted_to(serving, name, partition_of(serving, name).log.segments.base_offsets[-1])
     assert {name for name, _ in begun} == set("abcd")
     assert {capacity for _, capacity in begun} == {5000}
     assert most <= 2

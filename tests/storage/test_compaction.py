@@ -60,7 +60,7 @@ def append(log: PartitionLog, *records: tuple[str, str | None], codec: int = 0, 
 def roll(log: PartitionLog) -> None:
     """Have all that was appended in closed segments, by a record that is left alone."""
     log.append(build_batch([(b"roll", b"x" * 320)], timestamp=NOW_MS), leader_epoch=0, now_ms=NOW_MS)
-    assert log.segment_base_offsets[-1] == log.end_offset - 1
+    assert log.segments.base_offsets[-1] == log.end_offset - 1
 
 
 def without_roll(found: Sequence[tuple[int, str, str | None]]) -> list[tuple[int, str, str | None]]:
@@ -365,11 +365,11 @@ def test_small_segments_become_one(log: PartitionLog) -> None:
     for number in range(40):
         append(log, ("k", f"{number}"), ("l", f"{number}"))
     roll(log)
-    assert len(log.segment_base_offsets) > 8
+    assert len(log.segments.base_offsets) > 8
     dirty = compact(log)
     roll(log)
     compact(log, dirty)
-    assert log.segment_base_offsets == (0, 80, 81)
+    assert log.segments.base_offsets == (0, 80, 81)
     assert without_roll(pairs(log)) == [(78, "k", "39"), (79, "l", "39")]
 
 
@@ -528,7 +528,7 @@ def test_against_a_dictionary(
             model.append(start, sent)
             values |= dict(records)
         now_ms += pause_ms
-        bases, bound = log.segment_base_offsets, plan(log, dirty).first_uncleanable_offset
+        bases, bound = log.segments.base_offsets, plan(log, dirty).first_uncleanable_offset
         if plan(log, dirty).dirty_bytes:
             dirty = compact(log, dirty, now_ms, keys_max=keys_max)
             read_to = next((base for base in bases if base >= dirty), bound)

@@ -192,7 +192,7 @@ def test_steps_are_short_however_many_segments_there_are(
     directory = LogDirectory.open(DiskFiles(tmp_path))
     made = batches(300, 10)
     log = filled(directory, made, len(made[0]))
-    assert len(log.segment_base_offsets) == 301
+    assert len(log.segments.base_offsets) == 301
     if not known:
         directory.close()
         again = LogDirectory.open(DiskFiles(tmp_path)).get("topic", 0)
@@ -202,7 +202,7 @@ def test_steps_are_short_however_many_segments_there_are(
     meter = Meter(monkeypatch)
     meter.take(a_round(log, keys_max=10_000, buffer_bytes=BUFFER_BYTES).steps())
 
-    assert len(log.segment_base_offsets) == 2
+    assert len(log.segments.base_offsets) == 2
     largest = meter.largest()
     assert largest.calls < CALLS_MAX
     assert largest.system_calls < SYSTEM_CALLS_MAX
