@@ -13,12 +13,12 @@ import os
 import uuid
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 
 import pytest
 
-from interop_tests.brokers import Broker, KpyBroker, RemoteBroker
+from interop_tests.brokers import Broker, KpyBroker, OwnBroker, RemoteBroker
 from interop_tests.kafka_python_clients import Clients
 from interop_tests.oracle.libraries import ToolchainMissing
 from interop_tests.oracle.node import KafkaNode
@@ -127,6 +127,16 @@ def session_broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
     with closing(broker):
         broker.start()
         yield broker
+
+
+def with_settings(config: pytest.Config, settings: Mapping[str, str]) -> OwnBroker:
+    """A broker like the one under test that is told something else; for whoever starts it, and closes it.
+
+    A fixture that asks for one has its name above, so that it is left out where the broker is not ours.
+    """
+    if config.getoption("--broker") == "kafka":
+        return KafkaNode(settings=settings)
+    return KpyBroker(settings=settings, storage=config.getoption("--storage"))
 
 
 @pytest.fixture

@@ -9,11 +9,10 @@ import pytest
 from kafka.errors import GroupMaxSizeReachedError, KafkaError
 from kafka.protocol.consumer import HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest
 
-from interop_tests.brokers import Broker, KpyBroker
-from interop_tests.conftest import skipping_what_is_missing
+from interop_tests.brokers import Broker
+from interop_tests.conftest import skipping_what_is_missing, with_settings
 from interop_tests.eventually import eventually
 from interop_tests.kafka_python_clients import Clients, poll_until
-from interop_tests.oracle.node import KafkaNode
 from interop_tests.transcripts.conversation import subscription
 from interop_tests.wire import Dialogue, Wire
 from kpy.protocol.errors import ErrorCode
@@ -36,9 +35,7 @@ LONG_MS = 60_000
 def limiting_broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
     """A broker with these limits."""
     with skipping_what_is_missing():
-        kafka = request.config.getoption("--broker") == "kafka"
-        storage = request.config.getoption("--storage")
-        broker = KafkaNode(settings=SETTINGS) if kafka else KpyBroker(settings=SETTINGS, storage=storage)
+        broker = with_settings(request.config, SETTINGS)
     with closing(broker):
         broker.start()
         yield broker

@@ -14,12 +14,10 @@ from typing import Any
 import pytest
 from kafka import OffsetAndMetadata, TopicPartition
 
-from interop_tests.brokers import KpyBroker, OwnBroker
-from interop_tests.conftest import skipping_what_is_missing
+from interop_tests.conftest import skipping_what_is_missing, with_settings
 from interop_tests.eventually import eventually
 from interop_tests.kafka_python_clients import Clients, collect_assignment, produce
 from interop_tests.oracle.log_dump import Dump, dump, log_files
-from interop_tests.oracle.node import KafkaNode
 from interop_tests.wire import Dialogue
 from kpy.protocol.errors import ErrorCode
 from kpy.protocol.messages.consumer_group_heartbeat import (
@@ -153,7 +151,7 @@ def group_log(request: pytest.FixtureRequest) -> Iterator[GroupLog]:
     """A broker that was told the story, and stopped."""
     numbers = count()
     with skipping_what_is_missing():
-        broker: OwnBroker = KafkaNode() if request.config.getoption("--broker") == "kafka" else KpyBroker()
+        broker = with_settings(request.config, {})
     log = GroupLog(classic="classic", simple="simple", deleted="deleted", modern="modern", left="left")
     with closing(broker), ExitStack() as stack:
         broker.start()
