@@ -1,7 +1,9 @@
 """Logs are compacted while clients are served: which, when, how fast, and what becomes of those that cannot be."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -12,9 +14,11 @@ from kpy.protocol.errors import ErrorCode
 from kpy.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse, DeleteTopicState
 from kpy.protocol.records import build_batch, read_batches
 from kpy.server.broker import Broker
-from kpy.server.log_cleaner import Throttle
+from kpy.server.log_cleaner import LogCleaner, Throttle
 from kpy.server.partitions import Partition
 from kpy.storage.compaction import Compaction
+from kpy.storage.derived import Derived
+from kpy.storage.segment import Segment
 from tests.server.client import (
     FETCH_VERSION,
     PRODUCE_VERSION,
@@ -112,6 +116,45 @@ async def test_switched_off() -> None:
         await alter(client, TOPIC, "t", "min.cleanable.dirty.ratio", "0.001")
         await wait_all_tasks_blocked()
         assert len(records_of(serving, "t")) == 20
+
+
+@pytest.mark.parametrize("lag_ms", ["0", "86400000"])
+async def test_indexes_are_read_by_a_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lag_ms: str) -> None:
+    """After a start, those of closed segments: to find out what is old enough, and what becomes one segment."""
+    async with running(quick_broker(tmp_path, log_cleaner_enable="false")) as serving:
+        client = await serving.connect()
+        await client.create_topic("t", configs={**COMPACTED, "min.compaction.lag.ms": lag_ms})
+        await produce(client, "t", *RECORDS)
+        bound = partition_of(serving, "t").log.segments.base_offsets[-1]
+    in_worker = False
+    read: list[bool] = []
+    create, read_indexes = LogCleaner.__init__, Segment._read_indexes
+
+    def creating(self: LogCleaner, *arguments: Any) -> None:
+        create(self, *arguments)
+        run = self._run_in_worker
+
+        async def noted(function: Callable[[], Any]) -> Any:
+            nonlocal in_worker
+            in_worker = True
+            try:
+                return await run(function)
+            finally:
+                in_worker = False
+
+        monkeypatch.setattr(self, "_run_in_worker", noted)
+
+    def noting(segment: Segment) -> Derived:
+        if segment.path("").startswith("t-0/") and segment.base_offset < bound:
+            read.append(in_worker)
+        return read_indexes(segment)
+
+    monkeypatch.setattr(LogCleaner, "__init__", creating)
+    monkeypatch.setattr(Segment, "_read_indexes", noting)
+    async with running(quick_broker(tmp_path)) as serving:
+        await compacted_to(serving, "t", bound)
+        assert read == [True] * len(read)
+        assert len(read) > 3
 
 
 async def test_committed_offsets_outlive_compaction(tmp_path: Path) -> None:
