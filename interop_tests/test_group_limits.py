@@ -6,15 +6,14 @@ from contextlib import ExitStack, closing
 from typing import Any
 
 import pytest
-from kafka.errors import GroupMaxSizeReachedError, KafkaError
-from kafka.protocol.consumer import HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest
+from kafka.errors import GroupMaxSizeReachedError
+from kafka.protocol.consumer import JoinGroupRequest, LeaveGroupRequest
 
 from interop_tests.brokers import Broker
 from interop_tests.conftest import skipping_what_is_missing, with_settings
-from interop_tests.eventually import eventually
 from interop_tests.kafka_python_clients import Clients, poll_until
 from interop_tests.transcripts.conversation import subscription
-from interop_tests.wire import Dialogue, Wire
+from interop_tests.wire import Dialogue, Wire, await_coordinator
 from kpy.protocol.errors import ErrorCode
 from kpy.protocol.messages.consumer_group_heartbeat import (
     ConsumerGroupHeartbeatRequest,
@@ -48,18 +47,11 @@ def clients(limiting_broker: Broker, unique: Callable[[str], str]) -> Iterator[C
 
 
 @pytest.fixture
-def group(limiting_broker: Broker, clients: Clients, unique: Callable[[str], str]) -> str:
+def group(limiting_broker: Broker, unique: Callable[[str], str]) -> str:
     """A group without members, whose coordinator answers."""
     name = unique("group")
 
-    request = HeartbeatRequest(group_id=name, generation_id=0, member_id="nobody", group_instance_id=None)
-    with Wire(limiting_broker) as wire:
-
-        def knows_nobody() -> bool:
-            clients.admin.describe_groups([name])  # asks for the coordinator, at which a fresh broker makes its topic
-            return bool(wire.ask(request, 4).error_code == ErrorCode.UNKNOWN_MEMBER_ID)
-
-        eventually(knows_nobody, "a coordinator", ignoring=(KafkaError,))
+    await_coordinator(limiting_broker, name)
     return name
 
 

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from kafka.protocol.consumer import FetchRequest
+from kafka.errors import UnknownMemberIdError
+from kafka.protocol.consumer import FetchRequest, HeartbeatRequest
+from kafka.protocol.metadata import FindCoordinatorRequest
 from kafka.protocol.parser import KafkaProtocol
 from kafka.protocol.producer import ProduceRequest
 from kafka.record.default_records import DefaultRecordBatch
@@ -119,6 +121,22 @@ def batch(
         builder.append(timestamp_ms, None, value, [])
     builder.close()
     return bytes(builder.buffer())
+
+
+def await_coordinator(broker: Broker, group: str) -> None:
+    """Return when the group, which nobody knows yet, has a coordinator that answers.
+
+    Asking for one makes a fresh broker create its topic.
+    """
+    find = FindCoordinatorRequest(key_type=0, coordinator_keys=[group])
+    beat = HeartbeatRequest(group_id=group, generation_id=0, member_id="nobody", group_instance_id=None)
+    with Wire(broker) as wire:
+
+        def answers() -> bool:
+            wire.ask(find, 4)
+            return bool(wire.ask(beat, 4).error_code == UnknownMemberIdError.errno)
+
+        eventually(answers, f"a coordinator of {group}")
 
 
 def append(broker: Broker, topic: str, records: bytes, *, partition: int = 0) -> tuple[int, int]:
