@@ -41,21 +41,21 @@ from kpy.storage.transaction_index import AbortedTransaction
 _logger = logging.getLogger(__name__)
 
 RECORDS_AT_ONCE: Final = 200
-"""So many records are looked at in one step; other work counts as some."""
+"""So many records are looked at in one step. Other work counts as the records that take as long:"""
 _RECORDS_A_BATCH: Final = 8
 _RECORDS_A_SEGMENT: Final = 2
-COPIED_BYTES_A_RECORD: Final = 16 * 1024
-EXPANDED_BYTES_A_RECORD: Final = 1024
-"""Bytes that come out of decompression, and those of keys, which may be digested."""
-COMPRESSED_BYTES_A_RECORD: Final = 128
-"""Bytes that go into compression. By the slowest codec."""
+_COPIED_BYTES_A_RECORD: Final = 16 * 1024
+_EXPANDED_BYTES_A_RECORD: Final = 1024
+"""Of what decompression makes, and of keys, which may be digested."""
+_COMPRESSED_BYTES_A_RECORD: Final = 128
+"""Of what is given to the slowest codec."""
 QUICK_STORED_BYTES_MAX: Final = 16 * 1024
-"""Up to this size a batch is decompressed without another thread, if it does not become larger than"""
+"""Up to this size a batch is decompressed without another thread, as long as no more comes out of it than this:"""
 QUICK_EXPANDED_BYTES_MAX: Final = 64 * 1024
 QUICK_COMPRESSED_BYTES_MAX: Final = 8 * 1024
-"""Up to this size a batch is compressed without another thread."""
-BATCHES_AT_ONCE: Final = 100
-"""About so many are read at once, where they are small."""
+"""Up to this size records are compressed without another thread."""
+_BATCHES_AT_ONCE: Final = 100
+"""About so many are read by one call, where they are small."""
 
 T = TypeVar("T")
 
@@ -163,7 +163,7 @@ class Compaction:
                         offset = header.base_offset + span.offset_delta
                         if span.key is not None and offset >= start and not offsets.put(span.key, offset):
                             return True
-                        if self._spend(1 + len(span.key or b"") // EXPANDED_BYTES_A_RECORD):
+                        if self._spend(1 + len(span.key or b"") // _EXPANDED_BYTES_A_RECORD):
                             yield _PAUSE
                 if header.last_offset >= start:
                     offsets.latest_offset = header.last_offset
@@ -213,7 +213,7 @@ class Compaction:
                 if kept is not None:
                     cleaned.learn(cleaned.size + len(out), BatchHeader.unpack(kept))
                     out += kept
-                    self._left -= len(kept) // COPIED_BYTES_A_RECORD
+                    self._left -= len(kept) // _COPIED_BYTES_A_RECORD
                 if len(out) >= self._buffer_bytes:
                     yield Step(partial(cleaned.write, out), len(out))
                     out = bytearray()
@@ -239,7 +239,7 @@ class Compaction:
             payload = yield from self._counted_from(horizon_ms, header, kept)
         if header.codec:
             payload = yield from self._compressed(header.codec, payload)
-        self._left -= len(payload) // COPIED_BYTES_A_RECORD
+        self._left -= len(payload) // _COPIED_BYTES_A_RECORD
         return filtered_batch(header, kept, payload, horizon_ms=horizon_ms)
 
     def _kept(
@@ -250,7 +250,7 @@ class Compaction:
             if batch_filter.keeps(header, verdict, span):
                 kept.add(data, span, header)
             size = span.end - span.start
-            if self._spend(1 + len(span.key or b"") // EXPANDED_BYTES_A_RECORD + size // COPIED_BYTES_A_RECORD):
+            if self._spend(1 + len(span.key or b"") // _EXPANDED_BYTES_A_RECORD + size // _COPIED_BYTES_A_RECORD):
                 yield _PAUSE
         return kept
 
@@ -259,7 +259,7 @@ class Compaction:
         out = bytearray()
         for span in record_spans(kept.payload, kept.record_count):
             append_counted_from(out, kept.payload, span, header, horizon_ms)
-            if self._spend(1 + (span.end - span.start) // COPIED_BYTES_A_RECORD):
+            if self._spend(1 + (span.end - span.start) // _COPIED_BYTES_A_RECORD):
                 yield _PAUSE
         return out
 
@@ -269,7 +269,7 @@ class Compaction:
         self, segment: Segment, position: int, next_offset: int
     ) -> Steps[Sequence[tuple[BatchHeader, memoryview]]]:
         """Some of the batches from that position on, at least one; none is before that offset."""
-        size = min(self._buffer_bytes, segment.size - position, BATCHES_AT_ONCE * self._batch_bytes)
+        size = min(self._buffer_bytes, segment.size - position, _BATCHES_AT_ONCE * self._batch_bytes)
         within = range(next_offset, self._ends[segment.base_offset])
         batches = yield from self._aside(partial(_read_batches, segment, position, size, within), size)
         self._batch_bytes = max(size // len(batches), HEADER_BYTES)
@@ -278,7 +278,7 @@ class Compaction:
     def _payload(self, header: BatchHeader, batch: Buffer) -> Steps[bytes | bytearray]:
         stored = memoryview(batch)[HEADER_BYTES:]
         if not header.codec or not header.record_count:
-            self._left -= len(stored) // COPIED_BYTES_A_RECORD
+            self._left -= len(stored) // _COPIED_BYTES_A_RECORD
             return bytes(stored)
         if len(stored) <= QUICK_STORED_BYTES_MAX:
             try:
@@ -286,14 +286,14 @@ class Compaction:
             except DecompressedTooLarge:
                 pass  # it takes its time
             else:
-                self._left -= len(data) // EXPANDED_BYTES_A_RECORD
+                self._left -= len(data) // _EXPANDED_BYTES_A_RECORD
                 return data
         return (yield from self._aside(partial(decompress, header.codec, stored)))
 
     def _compressed(self, codec: int, payload: Buffer) -> Steps[Buffer]:
         if len(payload) > QUICK_COMPRESSED_BYTES_MAX:
             return (yield from self._aside(partial(compress, codec, payload)))
-        self._left -= len(payload) // COMPRESSED_BYTES_A_RECORD
+        self._left -= len(payload) // _COMPRESSED_BYTES_A_RECORD
         return compress(codec, payload)
 
     def _aside(self, call: Callable[[], T], io_bytes: int = 0) -> Steps[T]:
