@@ -154,5 +154,5 @@ class Flusher:
         self.flush_soon(log, lambda error: self._try_again(log) if error else None)
 
     def _try_again(self, log: PartitionLog) -> None:
-        if log not in self._timed:
+        if log not in self._timed and not log.is_deleted:
             self._set_timer(log, max(log.config.flush_ms, FLUSH_RETRY_MS))

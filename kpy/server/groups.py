@@ -5,7 +5,7 @@ asked for, and in the background after a start, so that sessions and offsets exp
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from random import Random
 from typing import TypeVar
 
@@ -20,7 +20,7 @@ from kpy.groups.consumer.settings import GroupSettings
 from kpy.groups.coordinator import GroupCoordinator
 from kpy.groups.partitioning import partition_for
 from kpy.groups.responses import coordinator_error
-from kpy.protocol.errors import ErrorCode, KafkaError
+from kpy.protocol.errors import DecodeError, ErrorCode, KafkaError
 from kpy.protocol.schema import Message
 from kpy.server.clock import Clock
 from kpy.server.partitions import Partitions
@@ -34,6 +34,9 @@ GroupRuntime = StateMachineRuntime[GroupCoordinator]
 R = TypeVar("R", bound=Message)
 
 NO_LEADER = -1
+LOADED_AT_ONCE_BYTES = 1 << 20
+"""A partition of up to this size is loaded by whoever asks first; the groups of a larger one have to wait."""
+
 CACHED_SETTINGS_MAX = 4096
 """Groups whose settings are kept at hand."""
 
@@ -62,6 +65,10 @@ class Groups:
         self._random = random_source
         self._create_offsets_topic = create_offsets_topic
         self._runtimes: dict[int, GroupRuntime] = {}
+        self._loading: dict[int, GroupRuntime] = {}
+        self._loads_in_background = True
+        self._failed: dict[int, str] = {}
+        """Partitions with a record that cannot be read, and why: Kafka too gives them up until the next start."""
         self._stopped = False
 
     def leader_of(self, group_id: str) -> int:
@@ -103,14 +110,19 @@ class Groups:
         ]
 
     async def load_in_background(self) -> None:
-        """Load every partition that holds something, letting others run in between."""
+        """Load every partition that holds something, letting others run in between; large ones bit by bit.
+
+        Their groups are told COORDINATOR_LOAD_IN_PROGRESS meanwhile, as in Kafka.
+        """
         for index in range(self._partition_count()):
             try:
-                if self._has_records(index):
-                    self._runtime(index)
+                if self._has_records(index) and index not in self._runtimes:
+                    for _ in self._load(index):
+                        await trio.lowlevel.checkpoint()
             except KafkaError as error:
                 logger.error("%s-%d: its groups cannot be loaded now: %s", CONSUMER_OFFSETS, index, error)
             await trio.lowlevel.checkpoint()
+        self._loads_in_background = False
 
     def image_changed(self, changes: Changes) -> None:
         """Forget the offsets of deleted topics, tell the groups what has changed; and forget all groups with theirs."""
@@ -135,7 +147,11 @@ class Groups:
     def _unload(self) -> None:
         for runtime in self._runtimes.values():
             runtime.unload()
+        for runtime in self._loading.values():
+            runtime.unload()
         self._runtimes.clear()
+        self._loading.clear()
+        self._failed.clear()
 
     def _partition_of(self, group_id: str) -> int:
         if self._partitions.image.topic(CONSUMER_OFFSETS) is None:
@@ -155,18 +171,42 @@ class Groups:
         if runtime is None:
             if self._stopped:
                 raise KafkaError(ErrorCode.NOT_COORDINATOR, "the broker is stopping")
-            runtime = StateMachineRuntime(
-                f"group coordinator {index}",
-                GroupCoordinator(GroupConfig.of(self._config), self._random, self._settings_of),
-                self._partitions.find(CONSUMER_OFFSETS, index),
-                clock=self._clock,
-                timers=self._timers,
-            )
-            runtime.machine.topics_changed(self._partitions.image, (), has_new=True)
-            runtime.load()
-            self._runtimes[index] = runtime
-            runtime.execute(runtime.machine.forget_missing_topics(self._partitions.image))
+            if index in self._failed:
+                raise KafkaError(ErrorCode.NOT_COORDINATOR, self._failed[index])
+            if index in self._loading or (self._loads_in_background and self._is_large(index)):
+                raise KafkaError(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
+            for _ in self._load(index):
+                pass
+            runtime = self._runtimes[index]
         return runtime
+
+    def _is_large(self, index: int) -> bool:
+        log = self._partitions.log(CONSUMER_OFFSETS, index)
+        return log is not None and log.size_bytes > LOADED_AT_ONCE_BYTES
+
+    def _load(self, index: int) -> Iterator[None]:
+        """Load one partition, step by step, unless the groups are unloaded meanwhile."""
+        runtime = self._loading[index] = StateMachineRuntime(
+            f"group coordinator {index}",
+            GroupCoordinator(GroupConfig.of(self._config), self._random, self._settings_of),
+            self._partitions.find(CONSUMER_OFFSETS, index),
+            clock=self._clock,
+            timers=self._timers,
+        )
+        try:
+            for _ in runtime.load_in_steps():
+                yield
+                if self._loading.get(index) is not runtime:
+                    return
+        except DecodeError as error:
+            self._failed[index] = f"a record cannot be read: {error}"
+            raise KafkaError(ErrorCode.NOT_COORDINATOR, self._failed[index]) from error
+        finally:
+            if self._loading.get(index) is runtime:
+                del self._loading[index]
+        runtime.machine.topics_changed(self._partitions.image, (), has_new=True)
+        self._runtimes[index] = runtime
+        runtime.execute(runtime.machine.forget_missing_topics(self._partitions.image))
 
     def _settings_of(self, group_id: str) -> GroupSettings:
         """What is configured for a group, looked up once for each change."""

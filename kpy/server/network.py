@@ -22,7 +22,7 @@ import trio
 from kpy.protocol.crc import Buffer
 from kpy.server.log_limit import OncePerSecond
 from kpy.server.sending import PIECE_BYTES_MAX, RESIDENT_SECONDS, Sending, must_read_ahead
-from kpy.storage.files import FileRange
+from kpy.storage.files import Content, FileRange
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,15 @@ ACCEPTED_BETWEEN_CHECKPOINTS = 64
 """Between two of them every other connection that is ready is served."""
 FREE_PORT_ATTEMPTS = 16
 ACCEPT_ERRORS_OF_THE_MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
-ACCEPT_ERRORS_OF_THE_PEER = {errno.ECONNABORTED, errno.EPERM, errno.EPROTO}
+ACCEPT_ERRORS_OF_THE_PEER = {
+    getattr(errno, name)
+    for name in (
+        "ECONNABORTED", "ECONNRESET", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH", "ENONET", "ENOPROTOOPT",
+        "EOPNOTSUPP", "EPERM", "EPROTO", "ETIMEDOUT",
+    )
+    if hasattr(errno, name)
+}  # fmt: skip
+"""Errors of the network that wait on the new socket: accept(2) says to try again."""
 COPY_BYTES_MAX = 1 << 18
 SMALL_RANGE_BYTES = 1 << 14
 """Up to here a file range is read and sent together with what surrounds it: one call, and one wake-up of the peer."""
@@ -129,7 +137,7 @@ class SocketStream:
             return data
         if not file_range.is_recent:
             await self._sending.make_ready(content, position, size_bytes)
-        return content.read_at(position, size_bytes)
+        return _read_all(content, position, size_bytes)
 
     async def _send_all(self, data: Buffer, parts: Sequence[Part], flags: int = 0) -> None:
         try:
@@ -163,7 +171,7 @@ class SocketStream:
                     await self._sending.make_ready(content, position, size)
             if fileno is None:
                 size = min(COPY_BYTES_MAX, ready_until - position)
-                await self._send_all(content.read_at(position, size), parts)
+                await self._send_all(_read_all(content, position, size), parts)
                 position += size
                 continue
             if content.is_cut(position, ready_until - position):
@@ -191,6 +199,14 @@ class SocketStream:
         if self._sock.fileno() >= 0:
             trio.lowlevel.notify_closing(self._sock)
             self._sock.close()
+
+
+def _read_all(content: Content, position: int, size: int) -> Buffer:
+    """All of the bytes that were promised: with fewer, what follows on the connection would be taken for them."""
+    data = content.read_at(position, size)
+    if len(data) != size:
+        raise StreamClosed(f"the file ended {size - len(data)} bytes before the range that was promised")
+    return data
 
 
 class Endpoint(NamedTuple):

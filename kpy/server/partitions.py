@@ -73,7 +73,7 @@ class Partition:
         except OSError as error:
             raise self._errors.answer(self._log.name, error) from error
         if not result.duplicate:
-            self._advance(len(records))
+            self._advance(result.size_bytes)
         return result
 
     @property
@@ -99,15 +99,17 @@ class Partition:
 
     def append_records(self, records: Sequence[KeyAndValue]) -> None:
         """Append the records of a state machine as one batch. Raises KafkaError."""
-        size_bytes = self._log.size_bytes
         with self._errors.answered(self._log.name):
-            self._log.append_records(records, leader_epoch=self.leader_epoch, now_ms=self._clock.now_ms())
-        self._advance(self._log.size_bytes - size_bytes)
+            result = self._log.append_records(records, leader_epoch=self.leader_epoch, now_ms=self._clock.now_ms())
+        self._advance(result.size_bytes)
 
     def read_records(self) -> Iterator[KeyAndValue]:
-        """Every record that is stored, for a state machine that loads. Raises KafkaError."""
+        """Every record that is stored, but for what transactions have not committed, for a state machine that loads.
+
+        Raises KafkaError, and DecodeError for what is sound and cannot be read.
+        """
         with self._errors.answered(self._log.name):
-            for batch in self._log.batches(self._log.log_start_offset):
+            for batch in self._log.committed_batches(self._log.log_start_offset):
                 for record in batch:
                     yield record.key, record.value
 
@@ -330,11 +332,16 @@ class Partitions:
     def _delete(self, topic: TopicImage) -> None:
         self._log_configs.pop(topic.name, None)
         indexes = range(len(topic.partitions))
+        doomed = []
+        for index in indexes:
+            try:
+                log = self.logs.get(topic.name, index)
+                if log is not None and log.topic_id == topic.topic_id:
+                    doomed.append(index)
+            except OSError as error:
+                logger.error("%s-%d: cannot be removed: %s; the next start will", topic.name, index, error)
         try:
-            logs = [(index, self.logs.get(topic.name, index)) for index in indexes]
-            self.logs.delete(
-                topic.name, *(index for index, log in logs if log is not None and log.topic_id == topic.topic_id)
-            )
+            self.logs.delete(topic.name, *doomed)
         except OSError as error:
             logger.error("%s: cannot remove what is left of it: %s; the next start will", topic.name, error)
         for index in indexes:

@@ -21,6 +21,9 @@ R = TypeVar("R", bound=Message)
 TIMER_RETRY_MS = 500
 """When a timer fires again whose decision could not be appended (CoordinatorRuntime does the same)."""
 
+RECORDS_PER_STEP = 200
+"""How many records are replayed at a stretch while others wait."""
+
 BATCH_OVERHEAD_BYTES, RECORD_OVERHEAD_BYTES = 61, 21
 """The most that a batch and each record in it take beside keys and values (DefaultRecord.MAX_RECORD_OVERHEAD)."""
 
@@ -106,10 +109,17 @@ class StateMachineRuntime(Generic[M]):
 
     def load(self) -> None:
         """Replay the journal."""
-        for key, value in self._journal.read_records():
+        for _ in self.load_in_steps():
+            pass
+
+    def load_in_steps(self) -> Iterator[None]:
+        """As `load`, with a place after every so many records for others to run. Nobody may ask or append meanwhile."""
+        for count, (key, value) in enumerate(self._journal.read_records(), start=1):
             record = self.machine.decode(key, value)
             if record is not None:
                 self.machine.replay(record)
+            if count % RECORDS_PER_STEP == 0:
+                yield
         self.execute(self.machine.loaded(now_ms=self._clock.now_ms()))
 
     def unload(self) -> None:

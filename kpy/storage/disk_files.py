@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from sys import maxsize
@@ -225,7 +226,8 @@ class DiskFiles:
         (self._root / path).unlink(missing_ok=True)
 
     def remove_directory(self, path: str) -> None:
-        shutil.rmtree(self._root / path, ignore_errors=True)
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self._root / path)
 
     def sync(self, path: str) -> None:
         self._sync(path, os.O_RDONLY)

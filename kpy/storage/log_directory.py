@@ -199,24 +199,33 @@ class LogDirectory:
         )
 
     def delete(self, topic: str, *partitions: int) -> None:
-        """Remove logs, those that are there; the files go in their time. Ranges that were read stay readable."""
+        """Remove logs, those that are there; the files go in their time. Ranges that were read stay readable.
+
+        What the disk refuses of one is raised when the others are removed.
+        """
         doomed = []
         delay_ms = 0
-        try:
-            for partition in partitions:
+        failure: OSError | None = None
+        for partition in partitions:
+            try:
                 log = self.get(topic, partition)
                 if log is not None:
                     log.is_deleted = True
                     del self._logs[topic, partition]
                     self._cleaner_offsets.pop((topic, partition), None)
-                    target = _with_suffix(log.name, f".{log.topic_id.hex}{_DELETE_SUFFIX}")
+                    target = _with_suffix(topic, f"-{partition}.{log.topic_id.hex}{_DELETE_SUFFIX}")
                     self._files.rename(log.name, target)
                     doomed.append(target)
                     delay_ms = max(delay_ms, log.config.file_delete_delay_ms)
+            except OSError as error:
+                failure = error
+        try:
             if doomed:
                 self._files.sync_directory()
         finally:
             self.context.remove_later(doomed, delay_ms)
+        if failure is not None:
+            raise failure
 
     def set_aside(self, topic: str, partition: int) -> None:
         """Keep the files of a log that nobody knows, but not as a log: they may be all that is left of some data."""
@@ -313,7 +322,8 @@ class LogDirectory:
             if clean:
                 self._close_logs()
                 self.checkpoint(high_watermarks)
-                self._files.replace(_CLEAN_SHUTDOWN, b'{"version":0,"brokerEpoch":-1}')
+                if all(log.known.clean for log in self._unopened.values()):  # what was never recovered has to be
+                    self._files.replace(_CLEAN_SHUTDOWN, b'{"version":0,"brokerEpoch":-1}')
         finally:
             self._lock.release()
 
@@ -356,7 +366,7 @@ class LogDirectory:
         self.high_watermarks = self._read_offsets(checkpoints.REPLICATION_OFFSET) or {}
         for name in names:
             if name.endswith(_DELETE_SUFFIX):
-                files.remove_directory(name)
+                self._remove_deleted(name)
                 continue
             topic, dash, number = name.rpartition("-")
             if not (dash and topic and number.isdecimal()):
@@ -373,6 +383,12 @@ class LogDirectory:
                 self._recover(key)
         if not files.exists(checkpoints.RECOVERY_POINT):
             self.checkpoint()  # that there is none means from now on that somebody has removed it
+
+    def _remove_deleted(self, name: str) -> None:
+        try:
+            self._files.remove_directory(name)
+        except OSError as error:
+            _logger.error("cannot remove %s: %s; the next start will", name, error)
 
     def _recover(self, key: TopicPartition) -> None:
         """Open a log now, for it may have to be cut; one that cannot be read is tried again by who asks for it."""

@@ -4,7 +4,7 @@ Bytes that an earlier process wrote are verified before they are read. A read th
 them; `find_damage`, which may run in another thread, and `learn` make up for it, and then it is asked again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -247,6 +247,25 @@ class ReadableLog:
             self._verify(segment, end_offset)
             for batch in segment.batches(from_offset):
                 yield RecordBatch(batch)
+
+    def committed_batches(self, from_offset: int) -> Iterator[RecordBatch]:
+        """Of `batches`, what a reader of committed records sees: no markers, nothing aborted and nothing open."""
+        aborted = self.aborted_transactions(from_offset, self.end_offset)
+        for batch in self.batches(from_offset):
+            header = batch.header
+            if not header.is_control and (not header.is_transactional or self._is_committed(header, aborted)):
+                yield batch
+
+    def _is_committed(self, header: BatchHeader, aborted: Iterable[AbortedTransaction]) -> bool:
+        """Whether the transaction of a batch has ended, and not with an abort."""
+        producer = self._producers.producers.get(header.producer_id)
+        opened_at = producer.transaction_first_offset if producer is not None else None
+        if opened_at is not None and header.base_offset >= opened_at:
+            return False
+        return not any(
+            found.producer_id == header.producer_id and found.first_offset <= header.base_offset <= found.last_offset
+            for found in aborted
+        )
 
     # --- finding offsets
 

@@ -71,6 +71,8 @@ class AppendResult(NamedTuple):
     """-1 if records keep their create time; the batch's timestamp for a duplicate, as in Kafka."""
     log_start_offset: int
     duplicate: bool = False
+    size_bytes: int = 0
+    """What it takes of the log, which compression.type may have changed; nothing for a duplicate."""
 
 
 class PartitionLog(ReadableLog):
@@ -181,7 +183,7 @@ class PartitionLog(ReadableLog):
                 self._end_transaction(header, marker, base_offset, valid.max_timestamp)
         self.end_offset = last_offset + 1
         append_time = now_ms if config.message_timestamp_type is TimestampType.LOG_APPEND_TIME else -1
-        return AppendResult(base_offset, last_offset, append_time, self.log_start_offset)
+        return AppendResult(base_offset, last_offset, append_time, self.log_start_offset, size_bytes=len(valid.data))
 
     def append_records(
         self,

@@ -260,6 +260,8 @@ class Segment(SegmentLog):
         self._quarantine.verify(findings.start, findings.end)
         self._quarantine.is_end_known |= findings.is_end_known
         if findings.derived is not None:
+            for position, header in self.headers(findings.end):  # what was appended while another thread looked
+                findings.derived.learn_header(position, header)
             self._adopt(findings.derived)
 
     # --- reading
@@ -450,7 +452,8 @@ class Segment(SegmentLog):
         Ranges that were read of it stay readable.
         """
         path = self.path(LOG_SUFFIX)
-        self._files.move(self._log, path, path + DELETED_SUFFIX)
+        if self._files.exists(path):  # else it has vanished, or was renamed before the disk refused the next
+            self._files.move(self._log, path, path + DELETED_SUFFIX)
         deleted = [path + DELETED_SUFFIX]
         for suffix in INDEX_SUFFIXES:
             path = self.path(suffix)

@@ -1,6 +1,7 @@
 """What a failing disk does to requests: their partition says KAFKA_STORAGE_ERROR, and everything else goes on."""
 
 import errno
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import UUID
@@ -17,6 +18,7 @@ from kpy.protocol.messages.delete_records import (
     DeleteRecordsTopic,
 )
 from kpy.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse, DeleteTopicState
+from kpy.protocol.messages.describe_log_dirs import DescribeLogDirsRequest, DescribeLogDirsResponse
 from kpy.protocol.messages.fetch import FetchResponse
 from kpy.protocol.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 from kpy.protocol.messages.list_groups import ListGroupsRequest, ListGroupsResponse
@@ -318,3 +320,23 @@ async def test_a_group_that_cannot_be_read_after_the_start(tmp_path: Path, disk:
         disk.refuses = lambda operation, path: False
         answer = (await client.ask(fetch, 8, OffsetFetchResponse)).groups[0]
         assert answer.topics[0].partitions[0].committed_offset == 5
+
+
+async def test_a_deletion_of_which_the_disk_refuses_a_part(serving: Serving, disk: Disk, tmp_path: Path) -> None:
+    """What can be removed of a topic is."""
+    client = await serving.connect()
+    await client.create_topic("three", 3)
+    for partition in range(3):
+        await client.produce("three", "v", partition=partition)
+    disk.refuses = lambda operation, path: operation == "rename" and path == "three-0"
+    await client.ask(DeleteTopicsRequest(topic_names=["three"], timeout_ms=1000), 5, DeleteTopicsResponse)
+    assert set(os.listdir(tmp_path)) & {"three-0", "three-1", "three-2"} == {"three-0"}
+
+
+async def test_log_dirs_of_a_directory_that_has_vanished(serving: Serving, tmp_path: Path) -> None:
+    """It is described as failed, and the connection lives."""
+    client = await serving.connect()
+    os.rename(tmp_path, f"{tmp_path}-away")
+    response = await client.ask(DescribeLogDirsRequest(topics=None), 4, DescribeLogDirsResponse)
+    os.rename(f"{tmp_path}-away", tmp_path)
+    assert [result.error_code for result in response.results] == [STORAGE_ERROR]

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 from uuid import UUID
 
 import pytest
@@ -15,12 +16,15 @@ from kpy.protocol.messages.init_producer_id import InitProducerIdRequest, InitPr
 from kpy.server.flushing import FLUSH_RETRY_MS, Flusher
 from kpy.server.timers import Timers
 from kpy.server.workers import inline
+from kpy.storage.disk_files import DiskFiles
 from kpy.storage.log_directory import LogDirectory
 from kpy.storage.partition_log import LogConfig, PartitionLog
 from tests.server.client import Client, Serving, commit_offset, make_broker, produce_request, running
 from tests.server.failing_files import Disk, FailingFiles
 from tests.server.test_restart import idempotent, new_producer_id
 from tests.storage.batches import NOW_MS, batch
+
+T = TypeVar("T")
 
 STORAGE_ERROR = ErrorCode.KAFKA_STORAGE_ERROR
 EACH = {"flush.messages": "1"}
@@ -308,6 +312,29 @@ async def test_a_log_that_could_not_be_flushed_is_flushed_later(
         disk.refuses = lambda operation, path: False
         await trio.sleep(FLUSH_RETRY_MS / 1000 + 0.1)
         assert timed.recovery_point == 1
+
+
+async def test_a_deleted_log_is_not_flushed_again_and_again(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """Its directory has another name by then: what cannot be flushed never can be, and nobody waits for it."""
+    logs = LogDirectory.open(DiskFiles(tmp_path))
+    log = logs.create("t", 0, UUID(int=7), LogConfig(flush_ms=500))
+    logs.context.remove_later = lambda paths, delay_ms: None
+    calls: list[float] = []
+
+    async def counting(function: Callable[[], T]) -> T:
+        calls.append(trio.current_time())
+        return function()
+
+    timers = Timers()
+    flusher = Flusher(counting, timers, is_durable=True)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(timers.run)
+        nursery.start_soon(flusher.run)
+        append(log, flusher)
+        logs.delete("t", 0)
+        await trio.sleep(3600)
+        nursery.cancel_scope.cancel()
+    assert calls == [0.5]
 
 
 async def test_a_log_without_a_time_or_a_disk_is_not_flushed(timed: PartitionLog, autojump_clock: MockClock) -> None:

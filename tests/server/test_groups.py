@@ -1,14 +1,26 @@
 """Coordinators come and go with the partitions of `__consumer_offsets`."""
 
+import struct
 from pathlib import Path
 from uuid import UUID
 
+import pytest
 from trio.testing import wait_all_tasks_blocked
 
+from kpy.groups.partitioning import partition_for
+from kpy.groups.records import encode, offset_record
 from kpy.protocol.errors import ErrorCode
+from kpy.protocol.group_records import OffsetCommitValue
 from kpy.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse, DeleteTopicState
 from kpy.protocol.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse
-from tests.server.client import commit_offset, committed_offset, make_broker, running
+from kpy.protocol.messages.offset_fetch import (
+    OffsetFetchRequest,
+    OffsetFetchRequestGroup,
+    OffsetFetchRequestTopics,
+    OffsetFetchResponse,
+)
+from kpy.protocol.records import TRANSACTIONAL, ControlType, Record, build_batch, build_control_batch
+from tests.server.client import Client, commit_offset, committed_offset, make_broker, running
 
 NO_ID = UUID(int=0)
 
@@ -40,3 +52,67 @@ async def test_groups_begin_anew_when_their_topic_is_deleted(tmp_path: Path) -> 
         assert await committed_offset(client, "g", "t") == 7
     async with running(make_broker(tmp_path)) as serving:
         assert await committed_offset(await serving.connect(), "g", "t") == 7
+
+
+def offset_99() -> tuple[bytes | None, bytes | None]:
+    """The record of a commit of group `g`."""
+    return encode(offset_record("g", "t", 0, OffsetCommitValue(offset=99, metadata="", commit_timestamp=1)))
+
+
+async def restarted_with(tmp_path: Path, *batches: bytearray) -> list[int | ErrorCode]:
+    """What `g` and another group have committed after a restart, with these batches behind a commit of 3 by both."""
+    partition = partition_for("g", 50)
+    async with running(make_broker(tmp_path)) as serving:
+        client = await serving.connect()
+        await client.create_topic("t")
+        assert await commit_offset(client, "g", "t", 3) == ErrorCode.NONE
+        assert await commit_offset(client, "other", "t", 3) == ErrorCode.NONE
+    with (tmp_path / f"__consumer_offsets-{partition}" / "00000000000000000000.log").open("ab") as log:
+        for batch in batches:
+            log.write(batch)
+    (tmp_path / ".kafka_cleanshutdown").unlink()
+    async with running(make_broker(tmp_path)) as serving:
+        client = await serving.connect()
+        return [await offset_or_error(client, group) for group in ("g", "other")]
+
+
+async def offset_or_error(client: Client, group: str) -> int | ErrorCode:
+    topics = [OffsetFetchRequestTopics(name="t", partition_indexes=[0])]
+    request = OffsetFetchRequest(groups=[OffsetFetchRequestGroup(group_id=group, topics=topics)])
+    (found,) = (await client.ask(request, 9, OffsetFetchResponse)).groups
+    return ErrorCode(found.error_code) if found.error_code else found.topics[0].partitions[0].committed_offset
+
+
+def transactional(*, offset: int) -> bytearray:
+    return build_batch(
+        [offset_99()], base_offset=offset, leader_epoch=0, timestamp=1, attributes=TRANSACTIONAL, producer_id=7,
+        producer_epoch=0, base_sequence=0,
+    )  # fmt: skip
+
+
+def marker(kind: ControlType, *, offset: int) -> bytearray:
+    record = Record(struct.pack(">hh", 0, kind), struct.pack(">hi", 0, 0))
+    return build_control_batch(
+        record, timestamp=1, transactional=True, base_offset=offset, leader_epoch=0, producer_id=7, producer_epoch=0
+    )
+
+
+@pytest.mark.parametrize(
+    ("ending", "committed"),
+    [(ControlType.COMMIT, 99), (ControlType.ABORT, 3), (None, 3)],
+    ids=["commit", "abort", "open"],
+)
+async def test_transactions_of_a_log_that_kafka_wrote(
+    tmp_path: Path, ending: ControlType | None, committed: int
+) -> None:
+    """Offsets count once their transaction is committed; its marker is no record of a group."""
+    batches = [transactional(offset=1), *([marker(ending, offset=2)] if ending is not None else [])]
+    assert await restarted_with(tmp_path, *batches) == [committed, 3]
+
+
+async def test_a_record_that_cannot_be_read(tmp_path: Path) -> None:
+    """Its partition's groups have no coordinator until the next start; all others have theirs."""
+    key, value = offset_99()
+    assert value is not None
+    from_the_future = build_batch([(key, b"\0\x09" + value[2:])], base_offset=1, leader_epoch=0, timestamp=1)
+    assert await restarted_with(tmp_path, from_the_future) == [ErrorCode.NOT_COORDINATOR, 3]

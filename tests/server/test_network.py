@@ -162,6 +162,25 @@ async def test_deleting_replacing_and_cutting_change_nothing_of_a_reply(
     await client.aclose()
 
 
+@pytest.mark.parametrize("sendfile", [True, False])
+@pytest.mark.parametrize("size", [100, 100_000])
+async def test_a_file_that_somebody_else_cut_ends_the_connection(
+    listener: socket.socket, tmp_path: Path, size: int, sendfile: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its bytes were promised: to send fewer would have the client take the next reply for them."""
+    if not sendfile:
+        monkeypatch.delattr(os, "sendfile")
+    file = DiskFiles(tmp_path).open("log")
+    file.append(MEGABYTE)
+    part = file.range(0, size)
+    os.truncate(tmp_path / "log", size // 2)
+    stream, client = await connect(listener)
+    with pytest.raises(StreamClosed):
+        await stream.send([b"head", part, b"tail"])
+    stream.close()
+    await client.aclose()
+
+
 async def test_many_small_buffers_go_out_whole(listener: socket.socket) -> None:
     """A reply of many parts is all sent."""
     parts = [b"%05d" % number for number in range(1000)]
@@ -337,6 +356,13 @@ async def test_connections_that_wait_are_accepted_together(listener: socket.sock
         stream.close()
 
     assert len({turn for turn, _ in accepted}) == 1
+
+
+async def test_errors_of_the_network_end_nothing(autojump_clock: trio.testing.MockClock) -> None:
+    """accept(2) tells of what has become of a connection that nobody has seen yet: the next one is accepted."""
+    errors = (errno.ENETDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ECONNRESET, errno.ETIMEDOUT)
+    with pytest.raises(KeyboardInterrupt):
+        await accept_forever(FailingListener(*errors), lambda stream: None)  # type: ignore[arg-type]
 
 
 async def test_an_accept_error_that_nobody_expects_is_loud(autojump_clock: trio.testing.MockClock) -> None:

@@ -255,3 +255,18 @@ def test_memory_is_given_back_to_the_byte(sizes: list[int]) -> None:
         assert files.memory.used_bytes <= 30_000
     files.remove("file")
     assert files.memory.used_bytes == 0
+
+
+def test_a_directory_that_cannot_be_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asked for it is told; that it is not there is no error."""
+    files = DiskFiles(tmp_path)
+    files.make_directory("d")
+    files.replace("d/file", b"")
+
+    def refuse(*_args: object, **_named: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    with pytest.raises(PermissionError):
+        files.remove_directory("d")
+    files.remove_directory("not there")

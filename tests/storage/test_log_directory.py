@@ -238,3 +238,13 @@ def test_deleting_many_logs_syncs_once(tmp_path: Path, monkeypatch: pytest.Monke
     assert directory.logs() == {}
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
     directory.close(clean=False)
+
+
+def test_deleting_partitions_of_a_long_name(files: Files) -> None:
+    """However much of the name is left in what the directories are called then, each has its own."""
+    directory = LogDirectory.open(files)
+    for partition in range(3):
+        append(directory.create("n" * 249, partition, FIRST), "a")
+    directory.delete("n" * 249, 0, 1, 2)
+    assert not directory.logs()
+    assert not any(name.startswith("n") for name in files.list())

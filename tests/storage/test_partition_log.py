@@ -81,8 +81,8 @@ def test_a_new_log(log: PartitionLog) -> None:
 
 def test_append_and_read(log: PartitionLog) -> None:
     """Records are stored at successive offsets, with the leader's epoch, and read back whole."""
-    assert append(log, "a", "b") == AppendResult(0, 1, -1, 0)
-    assert append(log, "c", leader_epoch=3) == AppendResult(2, 2, -1, 0)
+    assert append(log, "a", "b")[:4] == (0, 1, -1, 0)
+    assert append(log, "c", leader_epoch=3)[:4] == (2, 2, -1, 0)
     found = list(read_batches(read(log, 0)))
     assert [(r.offset, r.value) for b in found for r in b] == [(0, b"a"), (1, b"b"), (2, b"c")]
     assert [b.header.leader_epoch for b in found] == [0, 3]
@@ -343,7 +343,7 @@ def test_transactions(log: PartitionLog) -> None:
 def test_coordinator_records(log: PartitionLog) -> None:
     """Pairs of key and value are stored as one plain batch with that time."""
     result = log.append_records([(b"k", b"v"), (b"k2", None)], leader_epoch=1, now_ms=NOW_MS)
-    assert result == AppendResult(0, 1, -1, 0)
+    assert result == AppendResult(0, 1, -1, 0, size_bytes=log.size_bytes)
     assert [(r.key, r.value, r.timestamp) for b in log.batches(0) for r in b] == [
         (b"k", b"v", NOW_MS),
         (b"k2", None, NOW_MS),

@@ -459,3 +459,21 @@ class TestQuarantine:
         assert quarantine.damages == [Damage(10, 40, 1, 4, "first"), Damage(60, 70, 6, 7, "other")]
         assert list(quarantine.stretches(0, 65)) == [(0, 10), (40, 60)]
         assert list(quarantine.stretches(15, 100)) == [(40, 60), (70, 100)]
+
+
+def test_what_is_appended_while_a_damaged_log_is_looked_at() -> None:
+    """Another thread derives the indexes again, of what there was; the batches that came meanwhile are in them, too."""
+    one_segment = LogConfig(index_interval_bytes=250)
+    files = filled(one_segment)
+    data = bytearray(files.read(FIRST) or b"")
+    data[6 * SIZE + 16] ^= 1  # the batch that an entry of the index names
+    files.replace(FIRST, bytes(data))
+    log = reopen(files, one_segment)
+    read = log.read(7, SIZE, up_to=log.end_offset, at_least_one=True)
+    findings = log.find_damage(read)
+    assert findings.derived is not None
+    log.append(sized_batch(SIZE, timestamp=NOW_MS + 5000), leader_epoch=3, now_ms=NOW_MS)
+    log.learn(read, findings)
+    found = log.offset_for_timestamp(NOW_MS + 5000)
+    assert found is not None
+    assert found.offset == COUNT

@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -12,7 +13,10 @@ from kpy.storage.log_config import LogConfig
 from kpy.storage.log_directory import LogDirectory
 from kpy.storage.memory_files import MemoryFiles
 from kpy.storage.partition_log import AppendOrigin, AppendResult, PartitionLog
+from tests.server.failing_files import Disk, FailingFiles, disk
 from tests.storage.batches import NOW_MS, batch, sized_batch
+
+__all__ = ["disk"]
 
 TOPIC_ID = UUID(int=77)
 SMALL = LogConfig(segment_bytes=1000)
@@ -258,3 +262,21 @@ def test_any_life(data: st.DataObject) -> None:
         if log.log_start_offset < sequence:
             assert offsets(log)[-1] == sequence - 1
             assert send(log, sequence - 1).duplicate
+
+
+def test_a_log_that_could_not_be_recovered_is_not_clean(tmp_path: Path, disk: Disk) -> None:
+    """The disk refuses it at one start, the broker stops in order, and the next start recovers it."""
+    directory = LogDirectory.open(FailingFiles(tmp_path / "data"))
+    log = directory.create("t", 0, UUID(int=1), LogConfig(segment_bytes=500))
+    for _ in range(12):
+        log.append(batch("v" * 50), leader_epoch=0, now_ms=NOW_MS)
+    second = log.segments.base_offsets[1]
+    directory.close(clean=False)
+    path = tmp_path / "data" / "t-0" / f"{second:020}.log"
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    disk.refuses = lambda operation, path: operation == "open" and path.startswith("t-0")
+    LogDirectory.open(FailingFiles(tmp_path / "data")).close()
+    disk.refuses = lambda operation, path: False
+    again = LogDirectory.open(FailingFiles(tmp_path / "data")).get("t", 0)
+    assert again is not None
+    assert second <= again.end_offset < 8

@@ -276,3 +276,16 @@ def test_against_the_obvious(
     assert [header.base_offset for header in (found.header for found in log.batches(0))] == [
         offset for offset, _, _ in left
     ]
+
+
+def test_a_segment_whose_file_has_vanished(tmp_path: Path) -> None:
+    """It goes like any other, and so do those behind it."""
+    directory = LogDirectory.open(DiskFiles(tmp_path))
+    log = directory.create("t", 0, UUID(int=1), LogConfig(segment_bytes=500, retention_bytes=0))
+    for _ in range(12):
+        log.append(batch("v" * 50), leader_epoch=0, now_ms=NOW_MS)
+    (tmp_path / "t-0" / f"{0:020}.log").unlink()
+    log.give_up_old_segments(high_watermark=log.end_offset, now_ms=NOW_MS)
+    directory.checkpoint()
+    log.remove_deleted()
+    assert log.segments.base_offsets == (12,)

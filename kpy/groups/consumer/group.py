@@ -11,6 +11,7 @@ from uuid import UUID
 
 from kpy.groups.consumer import records
 from kpy.groups.consumer.member import NO_TARGET, ConsumerMember, MemberState, Target
+from kpy.groups.consumer.patterns import PatternResolution
 from kpy.groups.consumer.records import ResolvedPattern
 from kpy.groups.group import GroupType
 from kpy.protocol import consumer_group_records as declared
@@ -73,6 +74,7 @@ class ConsumerGroup:
         # notes
         self.called_to_join: set[str] = set()
         self.topics_checked_at_epoch: int | None = None
+        self.resolution: PatternResolution | None = None
 
     # --- what is asked of any group ---
 

@@ -4,12 +4,16 @@ A pattern comes from a client, so it must not be able to keep the broker busy: R
 size of what it compiles. Kafka uses RE2/J, which has the same syntax. A pattern has to match the whole name.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from kpy.protocol.errors import ErrorCode, KafkaError
 
 COMPILED_BYTES_MAX = 8 << 20
 """What one compiled pattern may take, RE2's own default."""
+
+
+NAMES_PER_STEP = 2_000
+"""After so many names have been looked at, at 2 us each, others come first. A pattern is not looked up by halves."""
 
 
 def check_pattern(pattern: str) -> None:
@@ -21,6 +25,26 @@ def matching(pattern: str, names: Iterable[str]) -> frozenset[str]:
     """The names that match as a whole."""
     compiled = _compile(pattern)
     return frozenset(name for name in names if compiled.fullmatch(name))
+
+
+class PatternResolution:
+    """A group's patterns while they are looked up, some in each step. `version` is that of the topics at the start."""
+
+    def __init__(self, version: int) -> None:
+        self.version = version
+        self.found: dict[str, frozenset[str]] = {}
+
+    def step(self, patterns: Iterable[str], names: Collection[str]) -> bool:
+        """Look some up; whether all of these are found."""
+        looked_at = 0
+        for pattern in patterns:
+            if pattern in self.found:
+                continue
+            if looked_at >= NAMES_PER_STEP:
+                return False
+            self.found[pattern] = matching(pattern, names)
+            looked_at += len(names)
+        return True
 
 
 def _compile(pattern: str):  # type: ignore[no-untyped-def]

@@ -176,8 +176,7 @@ class ConsumerGroups:
             deciding.reply(reply_to, error)
             return
         except KafkaError as error:
-            refusal = join_group_error(error.code, member_id=request.member_id, version=version)
-            deciding.reply(reply_to, refusal)
+            deciding.reply(reply_to, join_group_error(error.code, member_id="", version=version))
             return
         if to_classic is not None:
             self._downgrade(group, to_classic, attempt)

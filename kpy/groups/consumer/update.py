@@ -16,7 +16,7 @@ from enum import Enum, auto
 from kpy.groups.consumer import records
 from kpy.groups.consumer.group import ConsumerGroup
 from kpy.groups.consumer.member import ConsumerMember, MemberState, Target
-from kpy.groups.consumer.patterns import check_pattern, matching
+from kpy.groups.consumer.patterns import PatternResolution, check_pattern
 from kpy.groups.consumer.reconciliation import Owned, reconcile
 from kpy.groups.consumer.records import ResolvedPattern
 from kpy.groups.consumer.settings import ConsumerConfig, SettingsOf
@@ -209,13 +209,19 @@ class MemberUpdate:
 def resolve_patterns(group: ConsumerGroup, topics: TopicHashes, deciding: Deciding) -> None:
     """Look all topics through; the group comes to a new epoch if it reads others now.
 
-    Kafka does so in a thread of its own; here it is a decision of its own, after the heartbeat that wanted it.
+    Kafka does so in a thread of its own. Here it is a decision of its own, after the heartbeat that wanted it, and as
+    many as it takes for nobody to wait long; what came of it is recorded at once, so that it causes one rebalance.
     """
-    view = topics.topics
+    resolution = group.resolution or PatternResolution(topics.topics.offset)
+    if not resolution.step(group.pattern_members, topics.topics.topics):
+        group.resolution = resolution
+        deciding.start(patterns_timer(group.group_id), 0)
+        return
+    group.resolution = None
     subscribers = group.subscribers.copy()
     has_changed = False
     for pattern in group.pattern_members:
-        found = ResolvedPattern(matching(pattern, view.topics), view.offset, deciding.now_ms)
+        found = ResolvedPattern(resolution.found[pattern], resolution.version, deciding.now_ms)
         before = group.patterns[pattern].topics if pattern in group.patterns else frozenset()
         if found.topics != before:
             has_changed = True

@@ -32,7 +32,13 @@ def describe_log_dirs(request: DescribeLogDirsRequest, context: RequestContext) 
     """
     services = context.services
     directory = services.config.data_dir
-    usage = None if directory is None else shutil.disk_usage(directory)
+    try:
+        usage = None if directory is None else shutil.disk_usage(directory)
+    except OSError:  # the directory has vanished
+        refused = DescribeLogDirsResult(
+            error_code=ErrorCode.KAFKA_STORAGE_ERROR, log_dir=log_dir(services.config), topics=[]
+        )
+        return DescribeLogDirsResponse(error_code=ErrorCode.NONE, results=[refused])
     topics = []
     for name, indexes in _places(request, services.cluster.image).items():
         partitions = []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kpy.groups.consumer.patterns import check_pattern, matching
+from kpy.groups.consumer.patterns import NAMES_PER_STEP, PatternResolution, check_pattern, matching
 from kpy.protocol.errors import ErrorCode, KafkaError
 
 NAMES = ["orders", "orders-eu", "payments", "x.orders"]
@@ -40,3 +40,15 @@ def test_a_hostile_pattern_takes_no_time() -> None:
     """What takes a backtracking matcher longer than the universe lasts."""
     assert matching("(a|aa)+b", ["a" * 249]) == frozenset()
     assert matching("(.*)*x", ["a" * 249]) == frozenset()
+
+
+def test_many_patterns_over_many_topics() -> None:
+    """A step looks at so many names, or at all for one pattern, and the next goes on."""
+    names = [f"t{number}" for number in range(NAMES_PER_STEP // 2)]
+    patterns = [f"t{number}" for number in range(5)]
+    resolution = PatternResolution(version=7)
+
+    steps = [(resolution.step(patterns, names), len(resolution.found)) for _ in range(3)]
+
+    assert steps == [(False, 2), (False, 4), (True, 5)]
+    assert resolution.found == {pattern: {pattern} for pattern in patterns}

@@ -1,5 +1,9 @@
 """Subscriptions by regular expression: when they are resolved, shared, refreshed and forgotten."""
 
+from collections.abc import Hashable
+
+from kpy.groups.consumer.patterns import NAMES_PER_STEP
+from kpy.groups.consumer.update import patterns_timer
 from kpy.protocol.errors import ErrorCode
 from tests.groups.consumer.consumer_context import ConsumerContext
 
@@ -37,6 +41,31 @@ def test_another_pattern_waits(groups: ConsumerContext) -> None:
     b.beat()
 
     assert b.has == [("u", 0)]
+
+
+def test_patterns_that_come_and_go_while_others_are_looked_up(groups: ConsumerContext) -> None:
+    """All that take more than a step are known together, in one new epoch; one that nobody has any more is left out."""
+    for number in range(NAMES_PER_STEP):
+        groups.add_topic(f"u{number}", 1)
+    a, b, c = (groups.member(name, topics=None, pattern=f"u{name}") for name in "123")
+    a.join()
+    b.join()
+    fire_once(groups, patterns_timer("g"))
+    b.leave()
+    c.join()
+    epoch = c.epoch
+    fire_once(groups, patterns_timer("g"))
+    for member in (a, c):
+        member.beat()
+
+    assert (a.has, c.has, a.epoch, c.epoch) == ([("u1", 0)], [("u3", 0)], epoch + 1, epoch + 1)
+    assert [line for line in groups.transcript if " is [" in line] == ["log: 'u1' is ['u1']", "log: 'u3' is ['u3']"]
+
+
+def fire_once(groups: ConsumerContext, timer: Hashable) -> None:
+    """Without what it sets for itself."""
+    del groups.timers[timer]
+    groups.execute(groups.machine.expire(timer, now_ms=groups.now_ms))
 
 
 def test_patterns_are_refreshed_now_and_then() -> None:

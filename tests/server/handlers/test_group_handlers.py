@@ -60,6 +60,10 @@ class FakePartition:
     def end_offset(self) -> int:
         return len(self.records)
 
+    @property
+    def size_bytes(self) -> int:
+        return sum(len(key or b"") + len(value or b"") for key, value in self.records)
+
     def append_records(self, records: Sequence[KeyAndValue]) -> None:
         if self.error is not None:
             raise KafkaError(self.error)
@@ -102,14 +106,22 @@ class GroupBroker(HandlerContext):
         self.created("t")
         self.partitions = FakePartitions(self)
         self.timers = Timers()
-        self.groups = Groups(
+        self.groups = self._new_groups(1)
+
+    def _new_groups(self, seed: int) -> Groups:
+        return Groups(
             self.state.config,
             cast("Any", self.partitions),
             clock=SimpleNamespace(now_ms=lambda: NOW_MS),
             timers=self.timers,
-            random_source=Random(1),
+            random_source=Random(seed),
             create_offsets_topic=lambda: self.created(CONSUMER_OFFSETS),
         )
+
+    def restart(self) -> None:
+        """Coordinators of a new process, which has loaded nothing yet."""
+        self.groups.unload()
+        self.groups = self._new_groups(2)
 
     def request(self, version: int) -> RequestContext:
         context = super().request(version)
@@ -366,17 +378,23 @@ async def test_groups_are_there_after_a_restart(broker: GroupBroker) -> None:
     """A new process reads the log: the group, its member and its offsets."""
     member_id = await broker.stable("g")
     await broker.commit("offsets")
-    broker.groups.unload()
-    broker.groups = Groups(
-        broker.state.config,
-        cast("Any", broker.partitions),
-        clock=SimpleNamespace(now_ms=lambda: NOW_MS),
-        timers=broker.timers,
-        random_source=Random(2),
-        create_offsets_topic=pytest.fail,
-    )
+    broker.restart()
     await broker.groups.load_in_background()
     response = await broker.ask(ListGroupsRequest(), 5)
     assert {group.group_id for group in response.groups} == {"g", "offsets"}
     heartbeat = HeartbeatRequest(group_id="g", generation_id=1, member_id=member_id)
     assert (await broker.ask(heartbeat, 4)).error_code == ErrorCode.NONE
+
+
+async def test_a_large_partition_holds_up_nobody(broker: GroupBroker) -> None:
+    """It is loaded bit by bit, and whoever asks for its groups meanwhile is told COORDINATOR_LOAD_IN_PROGRESS."""
+    assert await broker.commit("g") is ErrorCode.NONE
+    (partition,) = broker.partitions.by_index.values()
+    partition.records *= 20_000
+    broker.restart()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(broker.groups.load_in_background)
+        for _ in range(20):
+            assert await broker.commit("g") is ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+            await trio.lowlevel.checkpoint()
+    assert await broker.commit("g") is ErrorCode.NONE
