@@ -14,7 +14,7 @@ import trio
 
 from kpy.server.workers import RunInWorker
 from kpy.storage.files import Files
-from kpy.storage.log_context import remove_file_or_directory
+from kpy.storage.log_context import remove_file_or_directory, sync_last_names
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +45,11 @@ class FileRemoval:
                 await self._earlier.wait()
 
     def _remove(self, paths: Sequence[str]) -> None:
+        try:
+            sync_last_names(self._files, paths)
+        except OSError as error:
+            logger.error("cannot remove %s: %s; the next start will", ", ".join(paths), error)
+            return
         for path in paths:
             try:
                 remove_file_or_directory(self._files, path)

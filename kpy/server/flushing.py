@@ -6,6 +6,7 @@ all of them. A sync that fails is told to those who waited for it; see `kpy.stor
 flush.messages makes the request wait whose records reach the number; flush.ms makes none wait. Kafka looks for logs
 whose time has come every log.flush.scheduler.interval.ms; here each has a timer, set by the first append after a flush.
 A log that has rolled is flushed at once and nobody waits (`UnifiedLog.roll`): a start has one segment to walk at most.
+So is one that fills its first segment: its names have to be on the disk before it rolls.
 """
 
 import logging
@@ -50,8 +51,8 @@ class Flusher:
         self._errors = StorageErrors()
         self._running: dict[PartitionLog, _Sync] = {}
         self._timed: set[PartitionLog] = set()
-        self._rolled: set[PartitionLog] = set()
-        """Those with a sealed segment that is about to be flushed."""
+        self._urgent: set[PartitionLog] = set()
+        """Those that are about to be flushed because they have rolled, or will."""
         self._wanted: dict[PartitionLog, list[WhenFlushed]] = {}
         self._woken = trio.Event()
 
@@ -109,27 +110,27 @@ class Flusher:
             tell(failure)
 
     def appended(self, log: PartitionLog) -> None:
-        """See that the log is flushed in its time, if it has one, and soon if it has rolled."""
+        """See that the log is flushed in its time, if it has one, and soon if it has rolled, or is about to."""
         if not self.is_durable:
             return
         flush_ms = log.config.flush_ms
         if flush_ms != NEVER and log not in self._timed:
             self._set_timer(log, flush_ms)
-        if log.recovery_point < log.active_base_offset and log not in self._rolled:
-            self._flush_sealed(log)
+        if log.must_flush_soon and log not in self._urgent:
+            self._flush_urgent(log)
 
-    def _flush_sealed(self, log: PartitionLog) -> None:
-        if log.recovery_point < log.active_base_offset and not log.is_deleted:
-            self._rolled.add(log)
-            self.flush_soon(log, lambda error: self._sealed_flushed(log, error))
+    def _flush_urgent(self, log: PartitionLog) -> None:
+        if log.must_flush_soon and not log.is_deleted:
+            self._urgent.add(log)
+            self.flush_soon(log, lambda error: self._urgent_flushed(log, error))
         else:
-            self._rolled.discard(log)
+            self._urgent.discard(log)
 
-    def _sealed_flushed(self, log: PartitionLog, error: KafkaError | None) -> None:
+    def _urgent_flushed(self, log: PartitionLog, error: KafkaError | None) -> None:
         if error is None:
-            self._flush_sealed(log)  # it may have rolled again
+            self._flush_urgent(log)  # it may have rolled again
         else:
-            self._timers.set((self, log, "rolled"), FLUSH_RETRY_MS, lambda: self._flush_sealed(log))
+            self._timers.set((self, log, "urgent"), FLUSH_RETRY_MS, lambda: self._flush_urgent(log))
 
     def _set_timer(self, log: PartitionLog, delay_ms: int) -> None:
         self._timed.add(log)

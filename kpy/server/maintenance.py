@@ -38,7 +38,19 @@ class Checkpoints:
 
     async def write(self) -> None:
         """All of them. Raises OSError."""
-        await self._write(self._logs.checkpoint_offsets)
+        self._logs.checkpoint_written(await self._write(self._logs.checkpoint_offsets))
+
+    @property
+    def must_forget(self) -> bool:
+        """Whether checkpoints on the disk may say something of logs that are no more."""
+        return self._logs.must_forget
+
+    async def forget_deleted(self) -> None:
+        """Write them without those logs. If the disk refuses, whoever makes a new log in their place has to."""
+        try:
+            await self.write()
+        except OSError as error:
+            logger.error("cannot write the checkpoints: %s", error)
 
     async def write_log_starts(self) -> None:
         """Have on the disk where logs start now. Raises OSError."""
@@ -48,9 +60,11 @@ class Checkpoints:
         """Have on the disk up to where logs have been compacted. Raises OSError."""
         await self._write(self._logs.cleaner_offsets)
 
-    async def _write(self, offsets: Callable[[], CheckpointOffsets]) -> None:
+    async def _write(self, offsets: Callable[[], CheckpointOffsets]) -> CheckpointOffsets:
         async with self._turn:
-            await self._run_in_worker(partial(self._logs.write, offsets()))
+            written = offsets()
+            await self._run_in_worker(partial(self._logs.write, written))
+        return written
 
 
 async def write_checkpoints_forever(checkpoints: Checkpoints, config: BrokerConfig) -> None:

@@ -13,6 +13,12 @@ RemoveLater: TypeAlias = Callable[[Sequence[str], int], None]
 """Of files in a log's directory, or of directories, that have their last name, and after how many milliseconds."""
 
 
+def sync_last_names(files: Files, paths: Sequence[str]) -> None:
+    """Before these are removed: no directory is to come back under its first name with some of its files gone."""
+    if any("/" not in path for path in paths):
+        files.sync_directory()
+
+
 def remove_file_or_directory(files: Files, path: str) -> None:
     """Remove a file of a log, or a log's whole directory, if it is there."""
     if "/" in path:
@@ -31,6 +37,7 @@ class LogContext:
     @classmethod
     def without_owner(cls, files: Files) -> "LogContext":
         def remove_now(paths: Sequence[str], _delay_ms: int) -> None:
+            sync_last_names(files, paths)
             for path in paths:
                 remove_file_or_directory(files, path)
 

@@ -92,8 +92,8 @@ class LogDirectory:
         self.context = LogContext.without_owner(files)
         """What the logs are given by their owner; one for all."""
         self._cleaner_offsets: dict[TopicPartition, int] = {}
-        self._checkpointed: set[TopicPartition] = set()
-        """Of which logs the checkpoints on the disk may say something."""
+        self._checkpointed: dict[TopicPartition, int] = {}
+        """Of which logs the checkpoints on the disk may say something, and the last version of them that does."""
         self._version = 0
         self._written: dict[str, int] = {}
         """The version of each checkpoint that is on the disk."""
@@ -162,8 +162,8 @@ class LogDirectory:
         name = f"{topic}-{partition}"
         if self._files.exists(name):
             self._set_aside(name)
-        if key in self._checkpointed:
-            self._forget_deleted()
+        if key in self._checkpointed:  # a checkpoint would be taken to be of this one
+            self.checkpoint()
         try:
             log = self._logs[key] = self._make(name, topic, partition, topic_id, config or LogConfig())
         except OSError:
@@ -171,11 +171,6 @@ class LogDirectory:
             raise
         log.context = self.context
         return log
-
-    def _forget_deleted(self) -> None:
-        """Have no checkpoint say anything of logs that are no more: it would be taken to be of their successors."""
-        self.checkpoint()
-        self._checkpointed = {*self._logs, *self._unopened}
 
     def _make(self, name: str, topic: str, partition: int, topic_id: UUID, config: LogConfig) -> PartitionLog:
         files = self._files
@@ -202,7 +197,8 @@ class LogDirectory:
     def delete(self, topic: str, *partitions: int) -> None:
         """Remove logs, those that are there; the files go in their time. Ranges that were read stay readable.
 
-        What the disk refuses of one is raised when the others are removed.
+        What the disk refuses of one is raised when the others are removed. The disk is not waited for: a power cut may
+        bring them back until their files go, and before there are new ones in their place a checkpoint is written.
         """
         doomed = []
         delay_ms = 0
@@ -220,10 +216,7 @@ class LogDirectory:
                     delay_ms = max(delay_ms, log.config.file_delete_delay_ms)
             except OSError as error:
                 failure = error
-        try:
-            if doomed:
-                self._files.sync_directory()
-        finally:
+        if doomed:
             self.context.remove_later(doomed, delay_ms)
         if failure is not None:
             raise failure
@@ -252,7 +245,9 @@ class LogDirectory:
 
     def checkpoint(self, high_watermarks: Mapping[TopicPartition, int] | None = None) -> None:
         """Write recovery points, log starts and high watermarks (by default, the ends of the logs)."""
-        self.write(self.checkpoint_offsets(high_watermarks))
+        offsets = self.checkpoint_offsets(high_watermarks)
+        self.write(offsets)
+        self.checkpoint_written(offsets)
 
     def checkpoint_offsets(self, high_watermarks: Mapping[TopicPartition, int] | None = None) -> CheckpointOffsets:
         """What a checkpoint consists of, as it is now; of what is not open, what it was."""
@@ -263,8 +258,8 @@ class LogDirectory:
         recovery_points = {key: point for key, point in points.items() if point is not None}
         recovery_points |= {key: log.recovery_point for key, log in self._logs.items()}
         kept = {key: offset for key, offset in self.high_watermarks.items() if key in unopened}
-        self._checkpointed |= recovery_points.keys()
         starts = self.log_start_offsets()
+        self._checkpointed |= dict.fromkeys(recovery_points, starts.version)
         files = {
             checkpoints.RECOVERY_POINT: recovery_points,
             **starts.files,
@@ -280,9 +275,9 @@ class LogDirectory:
         starts = {key: log.known.log_start_offset for key, log in self._unopened.items()}
         starts |= {key: log.log_start_offset for key, log in self._logs.items()}
         starts = {key: start for key, start in starts.items() if start > 0}
-        self._checkpointed |= starts.keys()
         shortened = [(log, log.log_start_offset) for log in self._logs.values() if log.has_deleted]
         self._version += 1
+        self._checkpointed |= dict.fromkeys(starts, self._version)
         return CheckpointOffsets(self._version, {checkpoints.LOG_START_OFFSET: starts}, shortened)
 
     def write(self, offsets: CheckpointOffsets) -> None:
@@ -298,6 +293,15 @@ class LogDirectory:
                     self._written[name] = offsets.version
         for log, start in ready:
             log.start_on_disk = max(log.start_on_disk, start)
+
+    def checkpoint_written(self, offsets: CheckpointOffsets) -> None:
+        """These, of all kinds, are on the disk: nothing there speaks of logs any more that were deleted before."""
+        self._checkpointed = {key: last for key, last in self._checkpointed.items() if last >= offsets.version}
+
+    @property
+    def must_forget(self) -> bool:
+        """Whether checkpoints on the disk may say something of logs that are no more."""
+        return any(key not in self._logs and key not in self._unopened for key in self._checkpointed)
 
     def cleaner_offset(self, topic: str, partition: int) -> int | None:
         """Up to where the log was compacted, as far as that is known."""
@@ -363,7 +367,7 @@ class LogDirectory:
         is_known = recovery_points is not None and files.exists(checkpoints.RECOVERY_POINT)
         not_flushed = 0 if is_known and not clean else None
         starts = self._read_offsets(checkpoints.LOG_START_OFFSET) or {}
-        self._checkpointed = {*(recovery_points or {}), *starts}
+        self._checkpointed = dict.fromkeys({*(recovery_points or {}), *starts}, self._version)
         self._cleaner_offsets = self._read_offsets(checkpoints.CLEANER_OFFSET) or {}
         self.high_watermarks = self._read_offsets(checkpoints.REPLICATION_OFFSET) or {}
         for name in names:

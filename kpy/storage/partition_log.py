@@ -249,11 +249,21 @@ class PartitionLog(ReadableLog):
             self._segments.active.transactions.append(done.as_aborted())
             self.has_aborted_transactions = True
 
+    @property
+    def must_flush_soon(self) -> bool:
+        """Whether it has rolled since it was flushed, or is going to for the first time, which waits for the disk."""
+        active = self._segments.active
+        return self.recovery_point < active.base_offset or (
+            not self._has_names
+            and active.size * 2 >= self.config.segment_bytes
+            and self.recovery_point < self.end_offset
+        )
+
     def _roll(self) -> None:
         """Close the active segment for writing and begin the next at the end offset.
 
-        The first time, the names that there are go to the disk: a power cut that took the first segment and left the
-        second would leave a log that seems to start there.
+        The first time, the names that there are go to the disk, if they have not in good time: a power cut that took
+        the first segment and left the second would leave a log that seems to start there.
         """
         if not self._has_names:
             self._segments.sync_names()

@@ -21,6 +21,7 @@ from kpy.server.workers import inline
 from kpy.storage.disk_files import DiskFiles
 from kpy.storage.log_directory import LogDirectory
 from kpy.storage.partition_log import LogConfig, PartitionLog
+from kpy.storage.segments import Segments
 from tests.server.client import (
     FETCH_VERSION,
     PRODUCE_VERSION,
@@ -456,6 +457,22 @@ async def test_who_waits_for_a_cancelled_sync_makes_another(timed: PartitionLog,
         await wait_all_tasks_blocked()
         free.set()
     assert timed.recovery_point == 1
+
+
+async def test_the_first_roll_waits_for_no_disk(tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The names that it needs on the disk are brought there while the first segment is filled."""
+    synced: list[int] = []
+    monkeypatch.setattr(Segments, "sync_names", lambda self: synced.append(len(self)))
+    async with running(make_broker(tmp_path)) as serving:
+        client = await serving.connect()
+        await client.create_topic("t", 1, {"internal.segment.bytes": "1000"})
+        log = serving.broker.services.partitions.find("t", 0).log
+        while log.active_base_offset == 0:
+            assert (await client.produce("t", "v" * 20)).error_code == 0
+            with trio.fail_after(5):
+                while log.must_flush_soon:
+                    await trio.lowlevel.checkpoint()
+    assert synced == []
 
 
 async def test_a_log_that_rolls_is_flushed(tmp_path: Path, disk: Disk) -> None:

@@ -208,6 +208,22 @@ async def test_a_topic_that_was_deleted_and_made_again_has_nothing_of_the_old_on
         assert await values(client, "t") == []
 
 
+async def test_no_checkpoint_speaks_of_a_topic_whose_deletion_was_answered(restarts: Restarts) -> None:
+    """So making it again waits for no disk."""
+    async with restarts.run() as serving:
+        client = await serving.connect()
+        for name in ("gone", "kept"):
+            await client.create_topic(name)
+            await client.produce(name, "v")
+        await serving.broker.services.checkpoints.write()
+        recovery_points = restarts.directory / "recovery-point-offset-checkpoint"
+        assert b"gone 0 " in recovery_points.read_bytes()
+        await delete_topic(client, "gone")
+        assert b"gone 0 " not in recovery_points.read_bytes()
+        assert b"kept 0 " in recovery_points.read_bytes()
+        assert not serving.broker.services.partitions.logs.must_forget
+
+
 async def test_a_deletion_that_the_kill_cut_short_is_completed(restarts: Restarts) -> None:
     """The controller had recorded it; logs and offsets were still there."""
     async with restarts.run() as serving:

@@ -1,5 +1,7 @@
 """DeleteTopics (20): see `kpy.cluster.topics`. Version 6 names topics by id too (KIP-516)."""
 
+from collections.abc import Awaitable
+
 from kpy.cluster.topics import ZERO_ID
 from kpy.protocol.errors import KafkaError
 from kpy.protocol.messages.delete_topics import (
@@ -10,11 +12,14 @@ from kpy.protocol.messages.delete_topics import (
 )
 from kpy.server.context import RequestContext
 from kpy.server.handlers import handles
+from kpy.server.maintenance import Checkpoints
 
 
 @handles(DeleteTopicsRequest)
-def delete_topics(request: DeleteTopicsRequest, context: RequestContext) -> DeleteTopicsResponse:
-    """Ask the controller."""
+def delete_topics(
+    request: DeleteTopicsRequest, context: RequestContext
+) -> DeleteTopicsResponse | Awaitable[DeleteTopicsResponse]:
+    """Ask the controller. Who hears of a deletion may have topics of those names made: nothing is left to wait for."""
 
     def failed(error: KafkaError) -> DeleteTopicsResponse:
         named = [DeleteTopicState(name=name, topic_id=ZERO_ID) for name in request.topic_names]
@@ -30,6 +35,13 @@ def delete_topics(request: DeleteTopicsRequest, context: RequestContext) -> Dele
             ]
         )
 
-    return context.services.cluster.change(
+    response = context.services.cluster.change(
         lambda controller, to: controller.delete_topics(request, context.version, to), failed
     )
+    checkpoints = context.services.checkpoints
+    return _when_forgotten(response, checkpoints) if checkpoints.must_forget else response
+
+
+async def _when_forgotten(response: DeleteTopicsResponse, checkpoints: Checkpoints) -> DeleteTopicsResponse:
+    await checkpoints.forget_deleted()
+    return response

@@ -60,6 +60,7 @@ class HandlerContext:
             cluster=self,
             config=self.controller.config_rules.broker_config(self.image),
             partitions=SimpleNamespace(logs=self.logs, log=self.logs.get),
+            checkpoints=SimpleNamespace(must_forget=False),
         )
         return RequestContext(cast("Any", services), cast("Any", self._connection), version, "client")
 
