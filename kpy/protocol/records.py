@@ -12,8 +12,9 @@ Base offset and leader epoch stand before the checksum, so that a broker stamps 
 """
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final, NamedTuple, Self
 
 from kpy.protocol.compression import DECOMPRESSED_BYTES_MAX, Codec, compress, decompress
@@ -40,6 +41,8 @@ NO_SEQUENCE: Final = -1
 NO_LEADER_EPOCH: Final = -1
 SEQUENCE_MAX: Final = (1 << 31) - 1
 
+_NULL: Final = b"\x01"
+"""The varint of the length -1."""
 _INT32_SIGN: Final = 1 << 31
 _INT64_SIGN: Final = 1 << 63
 
@@ -251,6 +254,38 @@ def build_batch(
     batch += stored
     stamp_crc(batch)
     return batch
+
+
+def build_plain_batch(records: Sequence[tuple[bytes | None, bytes | None]], timestamp: int) -> bytearray:
+    """As `build_batch` of key and value pairs, all of that timestamp, which is most of what a broker itself writes."""
+    pieces: list[bytes] = [bytes(HEADER_BYTES)]
+    for offset_delta, (key, value) in enumerate(records):
+        body = b"".join(
+            (
+                b"\0\0",  # no attributes, no timestamp delta
+                _varint(offset_delta),
+                _NULL if key is None else _varint(len(key)),
+                key or b"",
+                _NULL if value is None else _varint(len(value)),
+                value or b"",
+                b"\0",  # no headers
+            )
+        )
+        pieces += (_varint(len(body)), body)
+    batch = bytearray().join(pieces)
+    HEADER.pack_into(
+        batch, 0, 0, len(batch) - LENGTH_END, NO_LEADER_EPOCH, MAGIC, 0, Codec.NONE, len(records) - 1, timestamp,
+        timestamp, NO_PRODUCER_ID, NO_PRODUCER_EPOCH, NO_SEQUENCE, len(records),
+    )  # fmt: skip
+    stamp_crc(batch)
+    return batch
+
+
+@lru_cache(maxsize=1024)
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    write_varint(out, value)
+    return bytes(out)
 
 
 def build_control_batch(record: Record, *, timestamp: int, transactional: bool = False, **fields: int) -> bytearray:

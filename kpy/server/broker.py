@@ -6,10 +6,11 @@ in flight, flush, mark the shutdown clean.
 
 import errno
 import logging
+import select
 import socket
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from random import Random, SystemRandom
 from typing import NamedTuple
@@ -24,6 +25,7 @@ from kpy.cluster.topic_names import CONSUMER_OFFSETS
 from kpy.config import BrokerConfig, Listener
 from kpy.protocol.errors import DecodeError, ErrorCode, KafkaError
 from kpy.protocol.messages.create_topics import CreateTopicsRequest
+from kpy.server.arrivals import Arrivals
 from kpy.server.clock import Clock, SystemClock
 from kpy.server.cluster_metadata import ClusterMetadata
 from kpy.server.connection import Connection
@@ -229,6 +231,7 @@ class Broker:
         self, listeners: list["BoundListener"], timers: Timers, task_status: trio.TaskStatus[None]
     ) -> None:
         config, services, logs = self.config, self.services, self.services.partitions.logs
+        arrivals = Arrivals() if hasattr(select, "epoll") else None
         connections = Connections(lambda: services.config, descriptors=descriptor_limit())
         dispatcher = Dispatcher(services, all_handlers())
         memory = RequestMemory(config.queued_max_request_bytes if config.queued_max_request_bytes > 0 else sys.maxsize)
@@ -244,6 +247,8 @@ class Broker:
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(timers.run)
+            if arrivals is not None:
+                nursery.start_soon(arrivals.run)
             nursery.start_soon(connections.close_idle_forever)
             nursery.start_soon(services.groups.load_in_background)
             nursery.start_soon(open_logs, logs)
@@ -260,7 +265,8 @@ class Broker:
                 for sock in listener.sockets:
                     accepting.append(trio.CancelScope())
                     serve = partial(connections.start, nursery, connect=make)
-                    nursery.start_soon(_accept, sock, accepting[-1], serve, services.sending)
+                    accept = partial(accept_forever, sock, serve, services.sending, arrivals)
+                    nursery.start_soon(_until_cancelled, accept, accepting[-1])
             task_status.started()
             await self._stop.wait()
             logger.info("stopping")
@@ -328,12 +334,10 @@ def _close_all(listeners: list[BoundListener]) -> None:
             sock.close()
 
 
-async def _accept(
-    sock: socket.socket, accepting: trio.CancelScope, serve: Callable[[ByteStream], None], sending: Sending
-) -> None:
+async def _until_cancelled(accept: Callable[[], Awaitable[None]], accepting: trio.CancelScope) -> None:
     with accepting:
         await trio.lowlevel.checkpoint_if_cancelled()  # stopped before it began: the socket is closed
-        await accept_forever(sock, serve, sending)
+        await accept()
 
 
 def _create_internal_topic(cluster: ClusterMetadata, name: str, config: BrokerConfig) -> None:

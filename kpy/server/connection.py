@@ -63,7 +63,12 @@ class Connection:
         self._buffer_bytes = 0
         self._bytes_since_progress = 0
         self._requests = 0
-        self._busy_seconds = 0.0
+        self._round_started = 0.0
+        self._ready: list[Part] = []
+        self._parked: Awaitable[Reply] | None = None
+        self._must_let_others_run = False
+        self._has_turn = False
+        self._has_ended = False
         self._memory = request_memory
         self._scope = trio.CancelScope()
 
@@ -98,59 +103,100 @@ class Connection:
         self._stream.end_receiving()
 
     async def _serve(self) -> None:
+        try:
+            while True:
+                if self._must_take_turns:
+                    await self._memory.turn(self)
+                    self._has_turn = True
+                await self._stream.until_served(self._serve_now)
+                if self._has_ended:
+                    return
+                await self._catch_up()
+        finally:
+            await self._flush()
+
+    @property
+    def _must_take_turns(self) -> bool:
+        return self._memory.exhausted and not self._has_turn and self._reader.buffered_bytes > 0
+
+    def _serve_now(self) -> bool:
+        """Answer what has arrived; whether the peer has closed, or something has to be waited for."""
+        self._begin_round()
         reader = self._reader
         while True:
-            if self._memory.exhausted and reader.buffered_bytes:
-                await self._memory.turn(self)
+            if self._memory.exhausted and self._must_take_turns:
+                return True
             buffer = reader.get_buffer()
             if reader.capacity != self._buffer_bytes:
                 self._buffer_bytes = reader.capacity
                 self._memory.hold(self, self._buffer_bytes)
-            received = await self._stream.receive_into(buffer)
+            received = self._stream.receive_now(buffer)
+            if received is None:
+                return False
             if received == 0:
-                return
+                self._has_ended = True
+                return True
+            self._has_turn = False
             reader.commit(received)
             self._bytes_since_progress += received
-            await self._handle_frames()
             if self._bytes_since_progress >= PROGRESS_BYTES:
                 self._made_progress()
+            if self._answer_frames():
+                return True
 
-    async def _handle_frames(self) -> None:
-        """Answer every whole frame in the buffer."""
-        ready: list[Part] = []
+    def _begin_round(self) -> None:
+        self._requests = 0
+        self._round_started = perf_counter()
+
+    def _answer_frames(self) -> bool:
+        """Answer every whole frame in the buffer; whether something has to be waited for before all are."""
+        ready, requests = self._ready, self._requests
         frame = None
-        requests = self._requests
-        started = perf_counter() - self._busy_seconds
-        try:
-            for frame in self._reader:
-                reply = self._handle(frame, self)
-                if reply is not None and type(reply) is not list:
-                    reply = await self._wait(reply, ready)  # type: ignore[arg-type]  # neither None nor a list
-                    requests = 0
-                    started = perf_counter()
-                if reply is not None:
-                    ready += reply
-                requests += 1
-                if (
-                    requests >= REQUESTS_BETWEEN_CHECKPOINTS
-                    or perf_counter() - started >= SECONDS_BETWEEN_CHECKPOINTS
-                    or len(ready) >= REPLY_PARTS_GATHERED_MAX
-                ):
-                    await self._flush(ready)
-                    await trio.lowlevel.checkpoint()
-                    requests = 0
-                    started = perf_counter()
-        finally:
-            await self._flush(ready)
+        for frame in self._reader:
+            reply = self._handle(frame, self)
+            if reply is not None:
+                if type(reply) is not list:
+                    self._parked = reply  # type: ignore[assignment]  # neither None nor a list
+                    return True
+                ready += reply
+            requests += 1
+            if (
+                requests >= REQUESTS_BETWEEN_CHECKPOINTS
+                or perf_counter() - self._round_started >= SECONDS_BETWEEN_CHECKPOINTS
+                or len(ready) >= REPLY_PARTS_GATHERED_MAX
+            ):
+                self._must_let_others_run = True
+                return True
         self._requests = requests
-        self._busy_seconds = perf_counter() - started
+        if ready:
+            self._ready = []
+            self._ready += self._stream.send_now(ready)
         if frame is not None:
             self._made_progress()
+        return bool(self._ready)
 
-    async def _wait(self, parked: Awaitable[Reply], ready: list[Part]) -> Reply:
+    async def _catch_up(self) -> None:
+        """Wait for what has to be waited for, and answer the frames that are left."""
+        while True:
+            parked, self._parked = self._parked, None
+            if parked is not None:
+                reply = await self._wait(parked)
+                if reply is not None:
+                    self._ready += reply
+                self._begin_round()
+            else:
+                await self._flush()
+            if self._must_let_others_run:
+                self._must_let_others_run = False
+                await trio.lowlevel.checkpoint()
+                self._begin_round()
+            if not self._answer_frames():
+                return
+
+    async def _wait(self, parked: Awaitable[Reply]) -> Reply:
         """Let the finished replies go, then wait for the one that is parked."""
         try:
-            await self._flush(ready)
+            await self._flush()
         except BaseException:
             with trio.CancelScope() as nobody_waits:
                 nobody_waits.cancel()
@@ -162,11 +208,10 @@ class Connection:
         self._made_progress()
         return reply
 
-    async def _flush(self, ready: list[Part]) -> None:
-        """Send what is in `ready`, once: it is taken out before, for a send may be cut off in the middle."""
-        if ready:
-            parts = ready.copy()
-            ready.clear()
+    async def _flush(self) -> None:
+        """Send what is ready, once: it is taken out before, for a send may be cut off in the middle."""
+        if self._ready:
+            parts, self._ready = self._ready, []
             await self._stream.send(parts)
 
     def _made_progress(self) -> None:

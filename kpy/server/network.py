@@ -20,6 +20,7 @@ from typing import NamedTuple, Protocol
 import trio
 
 from kpy.protocol.crc import Buffer
+from kpy.server.arrivals import Arrivals, Serve
 from kpy.server.log_limit import OncePerSecond
 from kpy.server.sending import PIECE_BYTES_MAX, RESIDENT_SECONDS, Sending, must_read_ahead
 from kpy.storage.files import Content, FileRange
@@ -57,14 +58,20 @@ class ByteStream(Protocol):
 
     peer: str
 
-    async def receive_into(self, buffer: memoryview) -> int:
-        """Wait for bytes and put them in front of `buffer`; 0 when the peer has closed."""
+    async def until_served(self, serve: Serve) -> None:
+        """Call `serve` now and whenever bytes arrive, until it returns true. It has to take all with `receive_now`."""
+
+    def receive_now(self, buffer: memoryview) -> int | None:
+        """Put bytes that have arrived in front of `buffer`; 0 when the peer has closed, None if there is nothing."""
 
     def has_ended(self) -> bool:
         """Whether the peer has closed, as far as can be seen without receiving anything."""
 
     def end_receiving(self) -> None:
         """Wait for no more bytes: when those that have arrived are received, the peer counts as having closed."""
+
+    def send_now(self, parts: Sequence[Part]) -> Sequence[Part]:
+        """Send as much as goes without waiting; what is left is for `send`. Raises StreamClosed."""
 
     async def send(self, parts: Sequence[Part]) -> None:
         """Send all parts in order; raises StreamClosed."""
@@ -76,22 +83,39 @@ class ByteStream(Protocol):
 class SocketStream:
     """A connected, non-blocking TCP socket."""
 
-    def __init__(self, sock: socket.socket, sending: Sending | None = None) -> None:
+    def __init__(self, sock: socket.socket, sending: Sending | None = None, arrivals: Arrivals | None = None) -> None:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sock = sock
         self.peer = str(sock.getpeername()[0])
         self._sending = sending or Sending()
         self._aborted_because = ""
+        self._arrivals = arrivals
+        self._watched = None if arrivals is None else arrivals.watch(sock)
 
-    async def receive_into(self, buffer: memoryview) -> int:
-        while True:
-            try:
-                return self._sock.recv_into(buffer)
-            except BlockingIOError:
-                await trio.lowlevel.wait_readable(self._sock)
-            except OSError:
-                return 0
+    async def until_served(self, serve: Serve) -> None:
+        while not serve():
+            if self._watched is not None:
+                await self._watched.wait(serve)
+                return
+            await trio.lowlevel.wait_readable(self._sock)
+
+    def receive_now(self, buffer: memoryview) -> int | None:
+        """A read that leaves room in the buffer has taken all there was: one that finds nothing is spared."""
+        watched = self._watched
+        if watched is not None and not watched.may_be_readable:
+            return None
+        try:
+            received = self._sock.recv_into(buffer)
+        except BlockingIOError:
+            if watched is not None:
+                watched.may_be_readable = watched.has_hung_up
+            return None
+        except OSError:
+            return 0
+        if watched is not None and received < len(buffer):
+            watched.may_be_readable = watched.has_hung_up
+        return received
 
     def has_ended(self) -> bool:
         try:
@@ -104,6 +128,26 @@ class SocketStream:
     def end_receiving(self) -> None:
         with suppress(OSError):  # the peer is gone already
             self._sock.shutdown(socket.SHUT_RD)
+
+    def send_now(self, parts: Sequence[Part]) -> Sequence[Part]:
+        """Nothing, if there is a range among them that is large or may have to be waited for."""
+        buffers: list[Buffer] = []
+        try:
+            for part in parts:
+                if isinstance(part, FileRange):
+                    read = _read_now(part) if part.size_bytes <= SMALL_RANGE_BYTES else None
+                    if read is None:
+                        return parts
+                    buffers.append(read)
+                else:
+                    buffers.append(part)
+            data = b"".join(buffers)
+            sent = self._sock.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            raise StreamClosed(self._aborted_because or str(error)) from error
+        return () if sent == len(data) else (memoryview(data)[sent:],)
 
     async def send(self, parts: Sequence[Part]) -> None:
         try:
@@ -131,12 +175,11 @@ class SocketStream:
         await trio.lowlevel.wait_writable(self._sock)
 
     async def _read(self, file_range: FileRange) -> Buffer:
-        content, position, size_bytes = file_range.content, file_range.position, file_range.size_bytes
-        data = None if file_range.is_recent else content.read_if_resident(position, size_bytes)
+        data = _read_now(file_range)
         if data is not None:
             return data
-        if not file_range.is_recent:
-            await self._sending.make_ready(content, position, size_bytes)
+        content, position, size_bytes = file_range.content, file_range.position, file_range.size_bytes
+        await self._sending.make_ready(content, position, size_bytes)
         return _read_all(content, position, size_bytes)
 
     async def _send_all(self, data: Buffer, parts: Sequence[Part], flags: int = 0) -> None:
@@ -197,6 +240,8 @@ class SocketStream:
 
     def close(self) -> None:
         if self._sock.fileno() >= 0:
+            if self._arrivals is not None:
+                self._arrivals.forget(self._sock)
             trio.lowlevel.notify_closing(self._sock)
             self._sock.close()
 
@@ -207,6 +252,14 @@ def _read_all(content: Content, position: int, size: int) -> Buffer:
     if len(data) != size:
         raise StreamClosed(f"the file ended {size - len(data)} bytes before the range that was promised")
     return data
+
+
+def _read_now(file_range: FileRange) -> Buffer | None:
+    """The bytes of a range; None if the disk would have to be waited for."""
+    content, position, size_bytes = file_range.content, file_range.position, file_range.size_bytes
+    if file_range.is_recent:
+        return _read_all(content, position, size_bytes)
+    return content.read_if_resident(position, size_bytes)
 
 
 class Endpoint(NamedTuple):
@@ -264,7 +317,10 @@ def _listen(family: int, address: str, port: int, backlog: int) -> socket.socket
 
 
 async def accept_forever(
-    listener: socket.socket, serve: Callable[[SocketStream], None], sending: Sending | None = None
+    listener: socket.socket,
+    serve: Callable[[SocketStream], None],
+    sending: Sending | None = None,
+    arrivals: Arrivals | None = None,
 ) -> None:
     """Hand each new connection to `serve`.
 
@@ -287,7 +343,7 @@ async def accept_forever(
                 raise
         else:
             try:
-                stream = SocketStream(sock, sending)
+                stream = SocketStream(sock, sending, arrivals)
             except OSError:  # it is connected no more
                 sock.close()
             else:

@@ -58,6 +58,11 @@ class LogConfig:
         """The codec that every batch is stored with, None for the producer's own."""
         return _TARGET_CODECS[self.compression_type]
 
+    @property
+    def keeps_plain_batches(self) -> bool:
+        """Whether an uncompressed batch with create times is stored as it is."""
+        return not self.target_codec and self.message_timestamp_type is TimestampType.CREATE_TIME
+
     def compression_level(self, codec: Codec) -> int | None:
         return _LEVELS[codec](self) if codec in _LEVELS else None
 

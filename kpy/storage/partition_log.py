@@ -12,7 +12,7 @@ be found again in them, so that a process may end at any moment (see `kpy.storag
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from struct import Struct
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -20,8 +20,8 @@ from uuid import UUID
 from kpy.protocol.compression import Decompressor
 from kpy.protocol.crc import Buffer
 from kpy.protocol.errors import ErrorCode, KafkaError
-from kpy.protocol.records import BatchHeader, EndTransactionMarker, Record, RecordBatch, build_batch
-from kpy.storage.batch_validation import ValidBatch, validate
+from kpy.protocol.records import BatchHeader, EndTransactionMarker, Record, RecordBatch, build_batch, build_plain_batch
+from kpy.storage.batch_validation import validate
 from kpy.storage.files import Files
 from kpy.storage.flushing import FlushPlan
 from kpy.storage.leader_epochs import FILE_NAME as EPOCHS_NAME
@@ -175,7 +175,7 @@ class PartitionLog(ReadableLog):
             else:
                 producers.check(header, origin, offset=base_offset, verified=transaction_verified)
         last_offset = base_offset + header.last_offset_delta
-        self._write(valid, base_offset, last_offset, leader_epoch, now_ms)
+        self._write(valid.data, valid.max_timestamp, base_offset, last_offset, leader_epoch, now_ms)
         if header.producer_id >= 0:
             if marker is None:
                 self._producers.appended(header, base_offset, valid.max_timestamp)
@@ -187,18 +187,37 @@ class PartitionLog(ReadableLog):
 
     def append_records(
         self,
-        records: Iterable[tuple[bytes | None, bytes | None] | Record],
+        records: Sequence[tuple[bytes | None, bytes | None] | Record],
         *,
         leader_epoch: int,
         now_ms: int,
         origin: AppendOrigin = AppendOrigin.COORDINATOR,
     ) -> AppendResult:
-        """Store key and value pairs of the broker's own as one plain batch with that create time."""
-        batch = build_batch(records, timestamp=now_ms)
-        return self.append(batch, leader_epoch=leader_epoch, now_ms=now_ms, origin=origin)
+        """Store key and value pairs of the broker's own as one plain batch with that create time.
 
-    def _write(self, valid: ValidBatch, base_offset: int, last_offset: int, leader_epoch: int, now_ms: int) -> None:
-        data = valid.data
+        What the broker has just built needs none of the checks, unless the topic asks for something else to be stored.
+        """
+        config = self.config
+        pairs = [record for record in records if not isinstance(record, Record) and record[0] is not None]
+        is_plain = 0 < len(pairs) == len(records)
+        batch = build_plain_batch(pairs, now_ms) if is_plain else build_batch(records, timestamp=now_ms)
+        if not is_plain or not config.keeps_plain_batches or len(batch) > config.max_message_bytes:
+            return self.append(batch, leader_epoch=leader_epoch, now_ms=now_ms, origin=origin)
+        base_offset = self.end_offset
+        last_offset = base_offset + len(pairs) - 1
+        self._write(batch, now_ms, base_offset, last_offset, leader_epoch, now_ms)
+        self.end_offset = last_offset + 1
+        return AppendResult(base_offset, last_offset, -1, self.log_start_offset, size_bytes=len(batch))
+
+    def _write(
+        self,
+        data: bytearray | memoryview,
+        max_timestamp: int,
+        base_offset: int,
+        last_offset: int,
+        leader_epoch: int,
+        now_ms: int,
+    ) -> None:
         size = len(data)
         config = self.config
         if size > config.segment_bytes:
@@ -214,13 +233,13 @@ class PartitionLog(ReadableLog):
             self._looked_ms = now_ms
         if config.segment_jitter_ms and active.roll_jitter_ms is None:
             active.roll_jitter_ms = self.context.jitter_ms(min(config.segment_jitter_ms, config.segment_ms))
-        if not active.has_room(size, last_offset, valid.max_timestamp, now_ms, config):
+        if not active.has_room(size, last_offset, max_timestamp, now_ms, config):
             self._roll()
         if leader_epoch > self._epochs.latest:
             self._epochs.assign(leader_epoch, base_offset)
             self._names_version += 1
-        self._segments.active.append(data, base_offset, last_offset, valid.max_timestamp)
-        if valid.max_timestamp < 0:
+        self._segments.active.append(data, base_offset, last_offset, max_timestamp)
+        if max_timestamp < 0:
             self._segments.active.written_ms = now_ms
 
     def _end_transaction(self, header: BatchHeader, marker: EndTransactionMarker, offset: int, timestamp: int) -> None:

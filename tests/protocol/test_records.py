@@ -22,6 +22,7 @@ from kpy.protocol.records import (
     VarintTooLong,
     build_batch,
     build_control_batch,
+    build_plain_batch,
     control_type,
     read_batches,
     read_varint,
@@ -68,6 +69,12 @@ def test_round_trip(given_records: list[Record], codec: Codec) -> None:
     header = batch.header
     assert (header.base_offset, header.next_offset) == (7, 7 + len(given_records))
     assert header.max_timestamp == max(r.timestamp or 0 for r in given_records)
+
+
+@given(pairs=st.lists(st.tuples(blobs, blobs), min_size=1, max_size=200), timestamp=st.integers(0, 1 << 41))
+def test_a_plain_batch(pairs: list[tuple[bytes | None, bytes | None]], timestamp: int) -> None:
+    """The quick way to build a batch of keys and values gives the very bytes of the other."""
+    assert build_plain_batch(pairs, timestamp) == build_batch(pairs, timestamp=timestamp)
 
 
 @given(given_records=records, codec=st.sampled_from(Codec))

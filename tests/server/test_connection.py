@@ -2,7 +2,7 @@
 
 import logging
 import struct
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import SimpleNamespace
 
 import pytest
@@ -43,14 +43,28 @@ class FakeStream:
     def end_receiving(self) -> None:
         self.feed(b"")
 
-    async def receive_into(self, buffer: memoryview) -> int:
-        if not self._data and not self._ended:
+    async def until_served(self, serve: Callable[[], bool]) -> None:
+        while not serve():
             self._data = await self._receive_channel.receive()
+            self._ended = not self._data
+
+    def receive_now(self, buffer: memoryview) -> int | None:
+        if not self._data and not self._ended:
+            try:
+                self._data = self._receive_channel.receive_nowait()
+            except trio.WouldBlock:
+                return None
             self._ended = not self._data
         taken = min(len(self._data), len(buffer))
         buffer[:taken] = self._data[:taken]
         self._data = self._data[taken:]
         return taken
+
+    def send_now(self, parts: Sequence[Part]) -> Sequence[Part]:
+        if not self.reading.is_set():
+            return parts
+        self.sends.append([bytes(part) for part in parts])
+        return ()
 
     async def send(self, parts: Sequence[Part]) -> None:
         await self.reading.wait()
@@ -301,6 +315,9 @@ async def test_finishing_answers_what_has_arrived_and_cuts_off_what_is_stuck(aut
 class BrokenStream(FakeStream):
     """A peer that is gone when it is answered."""
 
+    def send_now(self, parts: Sequence[Part]) -> Sequence[Part]:
+        raise StreamClosed("reset")
+
     async def send(self, parts: Sequence[Part]) -> None:
         raise StreamClosed("reset")
 
@@ -358,6 +375,9 @@ async def test_a_send_that_is_cut_off_is_not_begun_again(autojump_clock: MockClo
     begun: list[Sequence[Part]] = []
 
     class Stuck(FakeStream):
+        def send_now(self, parts: Sequence[Part]) -> Sequence[Part]:
+            return parts
+
         async def send(self, parts: Sequence[Part]) -> None:
             begun.append(parts)
             await trio.sleep_forever()

@@ -33,6 +33,20 @@ async def connect(listener: socket.socket) -> tuple[SocketStream, trio.SocketStr
     return SocketStream(sock), client
 
 
+async def receive_into(stream: SocketStream, buffer: bytearray) -> int:
+    """Wait for bytes and put them in front of `buffer`."""
+    received: list[int] = []
+
+    def take() -> bool:
+        taken = stream.receive_now(memoryview(buffer))
+        if taken is not None:
+            received.append(taken)
+        return taken is not None
+
+    await stream.until_served(take)
+    return received[0]
+
+
 async def receive(client: trio.SocketStream, size: int) -> bytes:
     received = b""
     while len(received) < size:
@@ -193,15 +207,37 @@ async def test_many_small_buffers_go_out_whole(listener: socket.socket) -> None:
     await client.aclose()
 
 
+async def test_what_goes_at_once_is_sent_without_waiting(listener: socket.socket) -> None:
+    """Buffers and small ranges just written go out as far as the kernel takes them; the rest is given back."""
+    stream, client = await connect(listener)
+    file = MemoryFiles().open("log")
+    file.append(MEGABYTE)
+    large = file.range(0, len(MEGABYTE))
+
+    assert stream.send_now([b"head", file.range(1, 3), b"tail"]) == ()
+    assert await receive(client, 11) == b"head" + MEGABYTE[1:4] + b"tail"
+    assert stream.send_now(parts := [b"head", large]) is parts
+    left = b"".join(map(bytes, stream.send_now([MEGABYTE] * 50)))  # type: ignore[arg-type]  # none of them a range
+    assert 0 < len(left) < 50 * len(MEGABYTE)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stream.send, [left])
+        assert await receive(client, 50 * len(MEGABYTE)) == MEGABYTE * 50
+    await client.aclose()
+    with pytest.raises(StreamClosed):
+        for _ in range(100):
+            stream.send_now([MEGABYTE])
+    stream.close()
+
+
 async def test_receiving_waits_for_bytes_and_tells_the_end(listener: socket.socket) -> None:
     """What the peer sends comes into the buffer; 0 says that it has closed."""
     stream, client = await connect(listener)
     buffer = bytearray(100)
     await client.send_all(b"hello")
-    assert await stream.receive_into(memoryview(buffer)) == 5
+    assert await receive_into(stream, buffer) == 5
     assert buffer[:5] == b"hello"
     await client.aclose()
-    assert await stream.receive_into(memoryview(buffer)) == 0
+    assert await receive_into(stream, buffer) == 0
     stream.close()
 
 
@@ -211,8 +247,8 @@ async def test_what_has_arrived_is_received_after_the_end_of_receiving(listener:
     buffer = bytearray(100)
     await client.send_all(b"in time")
     stream.end_receiving()
-    assert await stream.receive_into(memoryview(buffer)) == 7
-    assert await stream.receive_into(memoryview(buffer)) == 0
+    assert await receive_into(stream, buffer) == 7
+    assert await receive_into(stream, buffer) == 0
     await stream.send([b"answer"])
     assert await receive(client, 6) == b"answer"
     stream.close()
@@ -226,7 +262,7 @@ async def test_whether_the_peer_is_there_is_seen_without_receiving(listener: soc
     await client.send_all(b"x")
     assert not stream.has_ended()
     buffer = bytearray(10)
-    assert await stream.receive_into(memoryview(buffer)) == 1
+    assert await receive_into(stream, buffer) == 1
     client.socket.shutdown(socket.SHUT_WR)
     await trio.lowlevel.wait_readable(stream._sock)
     assert stream.has_ended()
@@ -241,7 +277,7 @@ async def test_one_who_waits_for_bytes_learns_of_the_end_of_receiving(listener: 
     received: list[int] = []
 
     async def receive_all() -> None:
-        received.append(await stream.receive_into(memoryview(bytearray(100))))
+        received.append(await receive_into(stream, bytearray(100)))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(receive_all)
@@ -275,7 +311,7 @@ async def test_closing_a_stream_wakes_who_waits_on_it(listener: socket.socket) -
 
 async def _expect_closed(stream: SocketStream) -> None:
     with pytest.raises(trio.ClosedResourceError):
-        await stream.receive_into(memoryview(bytearray(10)))
+        await receive_into(stream, bytearray(10))
 
 
 def test_localhost_is_both_loopbacks_on_one_port() -> None:

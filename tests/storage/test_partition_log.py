@@ -350,6 +350,49 @@ def test_coordinator_records(log: PartitionLog) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "records",
+    [
+        [(b"k", b"v")],
+        [(b"k", b"v"), (b"k2", None), (b"k", bytes(300))],
+        [(None, b"v")],
+        [(None, b"v"), (b"k", b"v")],
+        [(b"k", bytes(700))],
+        [Record(b"k", b"v"), Record(b"k", None)],
+    ],
+)
+@pytest.mark.parametrize(
+    "config",
+    [
+        SMALL,
+        replace(SMALL, compression_type="gzip"),
+        replace(SMALL, compression_type="uncompressed"),
+        replace(SMALL, message_timestamp_type=TimestampType.LOG_APPEND_TIME),
+        replace(SMALL, cleanup_policy=frozenset({"compact"})),
+        replace(SMALL, max_message_bytes=500),
+    ],
+)
+def test_coordinator_records_are_stored_as_if_checked(
+    config: LogConfig, records: list[tuple[bytes | None, bytes | None] | Record]
+) -> None:
+    """The broker's own batches skip checks; what is stored, answered and refused is what these would have led to."""
+    outcomes = []
+    for checks in (False, True):
+        log = new_log(MemoryFiles(), config)
+        try:
+            if checks:
+                built = build_batch(records, timestamp=NOW_MS)
+                result = log.append(built, leader_epoch=3, now_ms=NOW_MS, origin=AppendOrigin.COORDINATOR)
+            else:
+                result = log.append_records(records, leader_epoch=3, now_ms=NOW_MS)
+        except KafkaError as error:
+            outcomes.append((error.code, log.end_offset))
+        else:
+            outcomes.append((result, log.end_offset, [bytes(stored.buffer) for stored in log.batches(0)]))
+        log.check_invariants()
+    assert outcomes[0] == outcomes[1]
+
+
 def test_no_space(log: PartitionLog, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the disk is full the append fails, and goes on when it is not full any more."""
     append_sized(log, 2)
