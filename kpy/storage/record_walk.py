@@ -4,6 +4,7 @@ The walk is as strict as Kafka's `DefaultRecord.readFrom`: lengths, header count
 few. It looks at neither keys, values nor header contents. Records that are alike are checked a run at a time.
 """
 
+import sys
 from typing import Final, NamedTuple
 
 from kpy.protocol.crc import Buffer
@@ -22,6 +23,10 @@ class RecordLengthTooLong(VarintTooLong):
     """The varint of a record's length does not end: the one break of the format that Kafka has no error code for."""
 
 
+class TooManyUnlike(Exception):
+    """Walking the records takes longer than the caller allows."""
+
+
 class Walk(NamedTuple):
     """What the records of a batch have in common."""
 
@@ -32,22 +37,32 @@ class Walk(NamedTuple):
     """Whether the offset deltas are 0, 1, 2 and so on."""
 
 
-def walk(data: Buffer, count: int) -> Walk:
-    """Walk `count` records which must fill `data`; InvalidRecord if they do not."""
+def walk(data: Buffer, count: int, *, unlike_max: int = sys.maxsize) -> Walk:
+    """Walk `count` records which must fill `data`; InvalidRecord if they do not.
+
+    TooManyUnlike if it is, or seems to be, more work than reading `unlike_max` of them one by one.
+    """
+    left = unlike_max
     view = bytes(data) if len(data) <= count * _COPIED_RECORD_BYTES_MAX else memoryview(data)
     walker = _Walker(view)
     index = position = 0
     one_by_one = SHORTEST_RUN
     while index < count:
+        if left < 0:
+            raise TooManyUnlike
         run = match_run(view, position, index, count) if count - index >= SHORTEST_RUN else None
         if run is not None:
             walker.add_run(run)
             index, position = index + run.record_count, run.end
             one_by_one = SHORTEST_RUN
+            left -= SHORTEST_RUN
         else:
             until = min(count, index + one_by_one)
             position = walker.read(position, index, until)
+            left -= until - index
             index = until
+            if one_by_one == _BETWEEN_ATTEMPTS_MAX and count - index > left:
+                raise TooManyUnlike
             one_by_one = min(2 * one_by_one, _BETWEEN_ATTEMPTS_MAX)
     if position != len(view):
         raise InvalidRecord("there is more in the batch than the records that it counts")

@@ -7,7 +7,7 @@ then closes the connection, which is all that the client can notice.
 """
 
 from collections.abc import Awaitable
-from typing import cast
+from typing import NamedTuple, cast
 
 import trio
 
@@ -27,10 +27,28 @@ from kpy.server.connection import ProtocolViolation
 from kpy.server.context import RequestContext
 from kpy.server.handlers import handles
 from kpy.server.partitions import Partition
-from kpy.storage.batch_validation import RecordValidationError, check_produced, is_transactional
+from kpy.storage.batch_validation import RecordValidationError, TooMuchWork, check_produced, is_transactional
+from kpy.storage.partition_log import AppendResult
 
-Unflushed = tuple[PartitionProduceResponse, Partition]
-"""The answer for a batch that waits for the disk, and whose it is."""
+
+class Deferred(NamedTuple):
+    """A batch that a worker has to validate, or that comes behind one, and where its answer belongs."""
+
+    partition: Partition
+    partition_index: int
+    records: Buffer
+    is_large: bool
+    answers: list[PartitionProduceResponse]
+    position: int
+
+
+class Waiting(NamedTuple):
+    """What has to be waited for before a request is answered."""
+
+    deferred: list[Deferred]
+    unflushed: list[tuple[PartitionProduceResponse, Partition]]
+    """The answers for batches that wait for the disk, and whose they are."""
+
 
 NO_ANSWER, LEADER, ALL = 0, 1, -1
 TOPIC_IDS_SINCE = 13
@@ -52,21 +70,38 @@ def produce(
     request: ProduceRequest, context: RequestContext
 ) -> ProduceResponse | Awaitable[ProduceResponse | None] | None:
     """Append and answer; None with acks=0."""
-    unflushed: list[Unflushed] = []
-    responses = [_append_topic(topic, request, context, unflushed) for topic in request.topic_data]
-    if unflushed:
-        return _flush(request, responses, unflushed)
+    waiting = Waiting([], [])
+    responses = [_append_topic(topic, request, context, waiting) for topic in request.topic_data]
+    if waiting.deferred or waiting.unflushed:
+        return _finish(request, context, responses, waiting)
     return _answer(request, responses)
 
 
-async def _flush(
-    request: ProduceRequest, responses: list[TopicProduceResponse], unflushed: list[Unflushed]
+async def _finish(
+    request: ProduceRequest, context: RequestContext, responses: list[TopicProduceResponse], waiting: Waiting
 ) -> ProduceResponse | None:
-    """Answer when everything is on the disk that flush.messages wants there."""
-    async with trio.open_nursery() as nursery:
-        for response, partition in unflushed:
-            nursery.start_soon(_flush_partition, response, partition)
+    """Answer when all is appended, one after the other, and on the disk what flush.messages wants there."""
+    context.connection.is_worked_for = True
+    try:
+        for deferred in waiting.deferred:
+            deferred.answers[deferred.position] = await _append_in_turn(deferred, context, waiting)
+        async with trio.open_nursery() as nursery:
+            for response, partition in waiting.unflushed:
+                nursery.start_soon(_flush_partition, response, partition)
+    finally:
+        context.connection.is_worked_for = False
     return _answer(request, responses)
+
+
+async def _append_in_turn(deferred: Deferred, context: RequestContext, waiting: Waiting) -> PartitionProduceResponse:
+    partition, index = deferred.partition, deferred.partition_index
+    try:
+        result = await partition.append_in_turn(deferred.records, is_large=deferred.is_large)
+    except KafkaError as error:
+        if partition.is_removed and context.version >= TOPIC_IDS_SINCE:
+            return _refuse(index, KafkaError(ErrorCode.UNKNOWN_TOPIC_ID))
+        return _refuse(index, error, partition.log.log_start_offset)
+    return _appended(index, result, partition, waiting)
 
 
 async def _flush_partition(response: PartitionProduceResponse, partition: Partition) -> None:
@@ -86,21 +121,27 @@ def _answer(request: ProduceRequest, responses: list[TopicProduceResponse]) -> P
 
 
 def _append_topic(
-    topic: TopicProduceData, request: ProduceRequest, context: RequestContext, unflushed: list[Unflushed]
+    topic: TopicProduceData, request: ProduceRequest, context: RequestContext, waiting: Waiting
 ) -> TopicProduceResponse:
-    responses = []
+    responses: list[PartitionProduceResponse] = []
     for data in topic.partition_data:
         try:
             name = topic.name
             if context.version >= TOPIC_IDS_SINCE:
                 name = context.services.partitions.topic_name(topic.topic_id)
             records = _checked(name, data, request, context.version)
-            response = _append(name, data.index, records, context, unflushed)
+            partition = context.services.partitions.find(name, data.index)
+            takes_turn = bool(waiting.deferred or partition.taking_turns)
+            answer = None if takes_turn else _append(partition, data.index, records, waiting)
+            if answer is None:
+                where = responses, len(responses)
+                waiting.deferred.append(Deferred(partition, data.index, records, not takes_turn, *where))
+                answer = _refuse(data.index, KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR))
         except KafkaError as error:
-            response = _refuse(data.index, error)
+            answer = _refuse(data.index, error)
             if error.code is ErrorCode.CORRUPT_MESSAGE:
-                response.error_message = error.message
-        responses.append(response)
+                answer.error_message = error.message
+        responses.append(answer)
     return TopicProduceResponse(name=topic.name, topic_id=topic.topic_id, partition_responses=responses)
 
 
@@ -118,14 +159,18 @@ def _checked(topic: str, data: PartitionProduceData, request: ProduceRequest, ve
     return records
 
 
-def _append(
-    topic: str, index: int, records: Buffer, context: RequestContext, unflushed: list[Unflushed]
-) -> PartitionProduceResponse:
-    partition = context.services.partitions.find(topic, index)
+def _append(partition: Partition, index: int, records: Buffer, waiting: Waiting) -> PartitionProduceResponse | None:
+    """None for what is too much work."""
     try:
         result = partition.append(records)
+    except TooMuchWork:
+        return None
     except KafkaError as error:
         return _refuse(index, error, partition.log.log_start_offset)
+    return _appended(index, result, partition, waiting)
+
+
+def _appended(index: int, result: AppendResult, partition: Partition, waiting: Waiting) -> PartitionProduceResponse:
     response = PartitionProduceResponse(
         index=index,
         error_code=0,
@@ -134,7 +179,7 @@ def _append(
         log_start_offset=result.log_start_offset,
     )
     if partition.must_flush:
-        unflushed.append((response, partition))
+        waiting.unflushed.append((response, partition))
     return response
 
 
