@@ -83,17 +83,9 @@ class AppendResult(NamedTuple):
     """What it takes of the log, which compression.type may have changed; nothing for a duplicate."""
 
 
-def valid_batch(
-    records: Buffer,
-    config: LogConfig,
-    *,
-    now_ms: int,
-    origin: AppendOrigin = AppendOrigin.CLIENT,
-    quick: bool = False,
-) -> ValidBatch:
-    """`validate`, in any thread."""
-    view = memoryview(records)
-    return validate(view, config, now_ms=now_ms, origin=origin, decompressor=_scratch.decompressor, quick=quick)
+def valid_batch(records: memoryview, config: LogConfig, *, now_ms: int) -> ValidBatch:
+    """A client's batch, validated in any thread."""
+    return validate(records, config, now_ms=now_ms, origin=AppendOrigin.CLIENT, decompressor=_scratch.decompressor)
 
 
 class PartitionLog(ReadableLog):
@@ -182,7 +174,14 @@ class PartitionLog(ReadableLog):
         `quick` and cannot be, TooMuchWork: `valid_batch` is for another thread then, and `append_valid` for what it
         returns.
         """
-        valid = valid_batch(records, self.config, now_ms=now_ms, origin=origin, quick=quick)
+        valid = validate(
+            memoryview(records),
+            self.config,
+            now_ms=now_ms,
+            origin=origin,
+            decompressor=_scratch.decompressor,
+            quick=quick,
+        )
         return self.append_valid(
             valid, leader_epoch=leader_epoch, now_ms=now_ms, origin=origin, transaction_verified=transaction_verified
         )
