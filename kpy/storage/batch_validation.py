@@ -147,7 +147,8 @@ def validate(
     batch, header = _check_header(records, config, origin, quick=quick)
     source = header.codec
     target = source if config.target_codec is None or header.is_control else config.target_codec
-    payload, walked = _walk_records(batch, header, decompressor, _payload_bytes_max(source, target, quick=quick), quick)
+    payload_bytes_max = _quick_bytes_max(source, target) if quick and (source or target) else DECOMPRESSED_BYTES_MAX
+    payload, walked = _walk_records(batch, header, decompressor, payload_bytes_max, quick)
     max_timestamp = _max_timestamp(walked, header, config, now_ms)
     if max_timestamp is None:
         if quick and header.record_count > QUICK_DECODED_RECORDS_MAX:
@@ -210,11 +211,9 @@ def _check_client_header(header: BatchHeader) -> None:
         raise KafkaError(ErrorCode.INVALID_RECORD, f"the base sequence is {header.base_sequence}")
 
 
-def _payload_bytes_max(source: int, target: int, *, quick: bool) -> int:
-    """How large the plain records may be."""
-    if quick and source != target:
-        return QUICK_RECOMPRESSED_BYTES_MAX
-    return QUICK_DECOMPRESSED_BYTES_MAX if quick and source else DECOMPRESSED_BYTES_MAX
+def _quick_bytes_max(source: int, target: int) -> int:
+    """How large the plain records of a batch may be that is compressed, or will be."""
+    return QUICK_DECOMPRESSED_BYTES_MAX if source == target else QUICK_RECOMPRESSED_BYTES_MAX
 
 
 def _walk_records(

@@ -182,20 +182,15 @@ class PartitionLog(ReadableLog):
             decompressor=_scratch.decompressor,
             quick=quick,
         )
-        return self.append_valid(
-            valid, leader_epoch=leader_epoch, now_ms=now_ms, origin=origin, transaction_verified=transaction_verified
-        )
+        return self._store(valid, leader_epoch, now_ms, origin, transaction_verified)
 
-    def append_valid(
-        self,
-        valid: ValidBatch,
-        *,
-        leader_epoch: int,
-        now_ms: int,
-        origin: AppendOrigin = AppendOrigin.CLIENT,
-        transaction_verified: bool = False,
-    ) -> AppendResult:
+    def append_valid(self, valid: ValidBatch, *, leader_epoch: int, now_ms: int) -> AppendResult:
         """As `append`, of what `valid_batch` has made with the config that the log has, and that time."""
+        return self._store(valid, leader_epoch, now_ms, AppendOrigin.CLIENT, transaction_verified=False)
+
+    def _store(
+        self, valid: ValidBatch, leader_epoch: int, now_ms: int, origin: AppendOrigin, transaction_verified: bool
+    ) -> AppendResult:
         header = valid.header
         base_offset = self.end_offset
         marker: EndTransactionMarker | None = None

@@ -42,13 +42,8 @@ class Deferred(NamedTuple):
     position: int
 
 
-class Waiting(NamedTuple):
-    """What has to be waited for before a request is answered."""
-
-    deferred: list[Deferred]
-    unflushed: list[tuple[PartitionProduceResponse, Partition]]
-    """The answers for batches that wait for the disk, and whose they are."""
-
+Unflushed = tuple[PartitionProduceResponse, Partition]
+"""The answer for a batch that waits for the disk, and whose it is."""
 
 NO_ANSWER, LEADER, ALL = 0, 1, -1
 TOPIC_IDS_SINCE = 13
@@ -70,38 +65,45 @@ def produce(
     request: ProduceRequest, context: RequestContext
 ) -> ProduceResponse | Awaitable[ProduceResponse | None] | None:
     """Append and answer; None with acks=0."""
-    waiting = Waiting([], [])
-    responses = [_append_topic(topic, request, context, waiting) for topic in request.topic_data]
-    if waiting.deferred or waiting.unflushed:
-        return _finish(request, context, responses, waiting)
+    deferred: list[Deferred] = []
+    unflushed: list[Unflushed] = []
+    responses = [_append_topic(topic, request, context, deferred, unflushed) for topic in request.topic_data]
+    if deferred or unflushed:
+        return _finish(request, context, responses, deferred, unflushed)
     return _answer(request, responses)
 
 
 async def _finish(
-    request: ProduceRequest, context: RequestContext, responses: list[TopicProduceResponse], waiting: Waiting
+    request: ProduceRequest,
+    context: RequestContext,
+    responses: list[TopicProduceResponse],
+    deferred: list[Deferred],
+    unflushed: list[Unflushed],
 ) -> ProduceResponse | None:
     """Answer when all is appended, one after the other, and on the disk what flush.messages wants there."""
     context.connection.is_worked_for = True
     try:
-        for deferred in waiting.deferred:
-            deferred.answers[deferred.position] = await _append_in_turn(deferred, context, waiting)
+        for batch in deferred:
+            batch.answers[batch.position] = await _append_in_turn(batch, context, unflushed)
         async with trio.open_nursery() as nursery:
-            for response, partition in waiting.unflushed:
+            for response, partition in unflushed:
                 nursery.start_soon(_flush_partition, response, partition)
     finally:
         context.connection.is_worked_for = False
     return _answer(request, responses)
 
 
-async def _append_in_turn(deferred: Deferred, context: RequestContext, waiting: Waiting) -> PartitionProduceResponse:
-    partition, index = deferred.partition, deferred.partition_index
+async def _append_in_turn(
+    batch: Deferred, context: RequestContext, unflushed: list[Unflushed]
+) -> PartitionProduceResponse:
+    partition, index = batch.partition, batch.partition_index
     try:
-        result = await partition.append_in_turn(deferred.records, is_large=deferred.is_large)
+        result = await partition.append_in_turn(batch.records, is_large=batch.is_large)
     except KafkaError as error:
         if partition.is_removed and context.version >= TOPIC_IDS_SINCE:
             return _refuse(index, KafkaError(ErrorCode.UNKNOWN_TOPIC_ID))
         return _refuse(index, error, partition.log.log_start_offset)
-    return _appended(index, result, partition, waiting)
+    return _appended(index, result, partition, unflushed)
 
 
 async def _flush_partition(response: PartitionProduceResponse, partition: Partition) -> None:
@@ -121,7 +123,11 @@ def _answer(request: ProduceRequest, responses: list[TopicProduceResponse]) -> P
 
 
 def _append_topic(
-    topic: TopicProduceData, request: ProduceRequest, context: RequestContext, waiting: Waiting
+    topic: TopicProduceData,
+    request: ProduceRequest,
+    context: RequestContext,
+    deferred: list[Deferred],
+    unflushed: list[Unflushed],
 ) -> TopicProduceResponse:
     responses: list[PartitionProduceResponse] = []
     for data in topic.partition_data:
@@ -131,11 +137,11 @@ def _append_topic(
                 name = context.services.partitions.topic_name(topic.topic_id)
             records = _checked(name, data, request, context.version)
             partition = context.services.partitions.find(name, data.index)
-            takes_turn = bool(waiting.deferred or partition.taking_turns)
-            answer = None if takes_turn else _append(partition, data.index, records, waiting)
+            takes_turn = bool(deferred or partition.taking_turns)
+            answer = None if takes_turn else _append(partition, data.index, records, unflushed)
             if answer is None:
                 where = responses, len(responses)
-                waiting.deferred.append(Deferred(partition, data.index, records, not takes_turn, *where))
+                deferred.append(Deferred(partition, data.index, records, not takes_turn, *where))
                 answer = _refuse(data.index, KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR))
         except KafkaError as error:
             answer = _refuse(data.index, error)
@@ -159,7 +165,9 @@ def _checked(topic: str, data: PartitionProduceData, request: ProduceRequest, ve
     return records
 
 
-def _append(partition: Partition, index: int, records: Buffer, waiting: Waiting) -> PartitionProduceResponse | None:
+def _append(
+    partition: Partition, index: int, records: Buffer, unflushed: list[Unflushed]
+) -> PartitionProduceResponse | None:
     """None for what is too much work."""
     try:
         result = partition.append(records)
@@ -167,10 +175,12 @@ def _append(partition: Partition, index: int, records: Buffer, waiting: Waiting)
         return None
     except KafkaError as error:
         return _refuse(index, error, partition.log.log_start_offset)
-    return _appended(index, result, partition, waiting)
+    return _appended(index, result, partition, unflushed)
 
 
-def _appended(index: int, result: AppendResult, partition: Partition, waiting: Waiting) -> PartitionProduceResponse:
+def _appended(
+    index: int, result: AppendResult, partition: Partition, unflushed: list[Unflushed]
+) -> PartitionProduceResponse:
     response = PartitionProduceResponse(
         index=index,
         error_code=0,
@@ -179,7 +189,7 @@ def _appended(index: int, result: AppendResult, partition: Partition, waiting: W
         log_start_offset=result.log_start_offset,
     )
     if partition.must_flush:
-        waiting.unflushed.append((response, partition))
+        unflushed.append((response, partition))
     return response
 
 
