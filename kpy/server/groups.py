@@ -154,9 +154,11 @@ class Groups:
         self._failed.clear()
 
     def _partition_of(self, group_id: str) -> int:
-        if self._partitions.image.topic(CONSUMER_OFFSETS) is None:
+        count = self._partition_count()
+        if not count:
             self._create_offsets_topic()
-        return partition_for(group_id, self._partition_count())
+            count = self._partition_count()
+        return partition_for(group_id, count)
 
     def _partition_count(self) -> int:
         topic = self._partitions.image.topic(CONSUMER_OFFSETS)

@@ -246,20 +246,20 @@ class SocketStream:
             self._sock.close()
 
 
-def _read_all(content: Content, position: int, size: int) -> Buffer:
-    """All of the bytes that were promised: with fewer, what follows on the connection would be taken for them."""
-    data = content.read_at(position, size)
-    if len(data) != size:
-        raise StreamClosed(f"the file ended {size - len(data)} bytes before the range that was promised")
-    return data
-
-
 def _read_now(file_range: FileRange) -> Buffer | None:
     """The bytes of a range; None if the disk would have to be waited for."""
     content, position, size_bytes = file_range.content, file_range.position, file_range.size_bytes
     if file_range.is_recent:
         return _read_all(content, position, size_bytes)
     return content.read_if_resident(position, size_bytes)
+
+
+def _read_all(content: Content, position: int, size: int) -> Buffer:
+    """All of the bytes that were promised: with fewer, what follows on the connection would be taken for them."""
+    data = content.read_at(position, size)
+    if len(data) != size:
+        raise StreamClosed(f"the file ended {size - len(data)} bytes before the range that was promised")
+    return data
 
 
 class Endpoint(NamedTuple):

@@ -170,10 +170,11 @@ class Partition:
 
     def append_records(self, records: Sequence[KeyAndValue]) -> None:
         """Append the records of a state machine as one batch. Raises KafkaError."""
+        log = self._log
         try:
-            result = self._log.append_records(records, leader_epoch=self.leader_epoch, now_ms=self._clock.now_ms())
+            result = log.append_records(records, leader_epoch=self.leader_epoch, now_ms=self._clock.now_ms())
         except OSError as error:
-            raise self._errors.answer(self._log.name, error) from error
+            raise self._errors.answer(log.name, error) from error
         self._advance(result.size_bytes)
 
     def read_records(self) -> Iterator[KeyAndValue]:

@@ -108,13 +108,14 @@ class Segment(SegmentLog):
         first appended here.
         """
         used = self._log.size
-        if used > min(config.segment_bytes, _POSITION_MAX) - size:
+        if used + size > config.segment_bytes or used + size > _POSITION_MAX:
             return False
         if last_offset - self.base_offset > RELATIVE_OFFSET_MAX:
             return False
         if used == 0:
             return True
-        first = self.first_timestamp
+        derived = self._indexed()
+        first = self.first_timestamp if derived.first_timestamp is None else derived.first_timestamp
         if first is not None and first >= 0:
             waited_ms = max_timestamp - first
         else:
@@ -122,8 +123,8 @@ class Segment(SegmentLog):
             waited_ms = now_ms - self._first_append_ms
         return (
             waited_ms <= config.roll_ms - (self.roll_jitter_ms or 0)
-            and len(self._indexed().offsets) < config.segment_index_bytes // OFFSET_ENTRY_BYTES
-            and len(self._indexed().times) < config.segment_index_bytes // TIME_ENTRY_BYTES - 1
+            and len(derived.offsets) < config.segment_index_bytes // OFFSET_ENTRY_BYTES
+            and len(derived.times) < config.segment_index_bytes // TIME_ENTRY_BYTES - 1
         )
 
     def append(self, batch: Buffer, base_offset: int, last_offset: int, max_timestamp: int) -> None:

@@ -45,7 +45,7 @@ class Network:
 
     def __init__(self, nursery: trio.Nursery) -> None:
         self.nursery = nursery
-        self.arrivals = Arrivals()
+        self.arrivals = Arrivals(few=0)
         (self._listener,) = bind("127.0.0.1", 0, backlog=200)
         self._open: list[socket.socket] = [self._listener]
         nursery.start_soon(self.arrivals.run, name="arrivals")
@@ -237,3 +237,25 @@ async def test_many_that_arrive_together_let_others_run(network: Network) -> Non
 
     assert [each.taken for each in served] == [[b"!"]] * len(served)
     assert seen_by_others - {0}
+
+
+async def test_a_few_connections_wait_for_themselves() -> None:
+    """Their tasks are woken by their own sockets; what is one of a few is counted among those that are open."""
+    async with trio.open_nursery() as nursery:
+        network = Network(nursery)
+        network.arrivals = Arrivals(few=1)
+        nursery.start_soon(network.arrivals.run, name="arrivals")
+        for number in range(3):
+            (alone, alone_client), (other, other_client) = await network.connect(), await network.connect()
+            served = [Served(alone, until=b"!"), Served(other, until=b"!")]
+            async with trio.open_nursery() as waiting:
+                waiting.start_soon(served[0].run, name="its own")
+                waiting.start_soon(served[1].run, name="its own")
+                await wait_all_tasks_blocked()
+                alone_client.sendall(b"!")
+                other_client.sendall(b"!")
+            assert (number, [each.tasks for each in served]) == (number, [["its own"], ["arrivals"]])
+            alone.close()
+            other.close()
+        nursery.cancel_scope.cancel()
+    network.close()

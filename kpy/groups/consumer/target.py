@@ -9,6 +9,7 @@ from kpy.groups.consumer.group import ConsumerGroup
 from kpy.groups.consumer.member import NO_TARGET, ConsumerMember, Target
 from kpy.groups.consumer.records import target_epoch_record, target_record
 from kpy.groups.consumer.uniform import assign_uniform
+from kpy.groups.java import hash_map_order
 from kpy.groups.topics import Topics
 from kpy.state_machine import Record
 
@@ -42,11 +43,15 @@ def new_target(
 def _spec(
     group: ConsumerGroup, members: Mapping[str, ConsumerMember], previous: Mapping[str, Target], topics: Topics
 ) -> GroupSpec:
-    """Members in the order of their ids, so that the same group gets the same target after a restart."""
+    """Members in the order in which Kafka's hash map lists their ids, so that each gets what it would get there.
+
+    Those at one place of its table are there in the order of an older map; here in that of their ids, so that the same
+    group gets the same target after a restart.
+    """
     ids_by_subscription: dict[frozenset[str], frozenset[UUID]] = {}
     counts: dict[UUID, int] = {}
     specs = {}
-    for member_id in sorted(members, key=java_order):
+    for member_id in hash_map_order(sorted(members, key=java_order)):
         member = members[member_id]
         names = group.names_read_by(member)
         ids = ids_by_subscription.get(names)

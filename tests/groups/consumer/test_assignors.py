@@ -13,6 +13,7 @@ from kpy.groups.consumer.member import Target
 from kpy.groups.consumer.target import ASSIGNORS
 from kpy.groups.consumer.unequal_subscriptions import assign_unequal_subscriptions
 from kpy.groups.consumer.uniform import assign_uniform
+from tests.groups.consumer.consumer_context import ConsumerContext
 from tests.groups.consumer.java_assignors import JavaAssignors
 from tests.sweeps import seeds
 
@@ -232,3 +233,34 @@ def test_kafkas_own_assignors_give_the_same(java: JavaAssignors, name: str, *, s
         }
 
         assert mine == java.ask(asked), seed
+
+
+@pytest.mark.parametrize("name", ASSIGNORS)
+def test_a_group_gets_the_target_that_it_gets_from_kafka(
+    java: JavaAssignors, groups: ConsumerContext, name: str
+) -> None:
+    """Member after member: they are taken as Java's hash map lists their ids, which are random as a client's are."""
+    topic_id = str(groups.add_topic("t", 101))
+    random = Random(name)
+    previous: dict[str, dict[str, list[int]]] = {}
+    for _ in range(40):
+        joining = str(UUID(int=random.getrandbits(128), version=4))
+        groups.member(joining, assignor=name).join()
+        target = {
+            member.member_id: {str(topic.topic_id): sorted(topic.partitions) for topic in found}
+            for member in groups.described().members
+            for found in [member.target_assignment.topic_partitions]
+        }
+        asked = {
+            "assignor": name,
+            "homogeneous": True,
+            "hashed": True,
+            "counts": {topic_id: 101},
+            "members": {
+                member_id: {"instance": None, "topics": [topic_id], "previous": previous.get(member_id, {})}
+                for member_id in sorted(target)
+            },
+        }
+
+        assert target == java.ask(asked)
+        previous = target

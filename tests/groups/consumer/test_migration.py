@@ -301,4 +301,4 @@ def test_what_a_downgrade_assigns(groups: ConsumerContext) -> None:
     member = groups.describe("g").members[0]
 
     assert member.member_id == x.id
-    assert read(member.member_assignment) == "[t-0 t-3]"
+    assert read(member.member_assignment) == "[t-0 t-1]"

@@ -19,6 +19,7 @@ import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -31,14 +32,15 @@ import java.util.TreeSet;
  * Apache Kafka's own assignors and metadata hashes, a line of JSON for each question and each answer.
  *
  * <pre>
- * {"assignor", "homogeneous", "counts": {topic id: partitions}, "members": {id: {"instance", "topics", "previous"}}}
+ * {"assignor", "homogeneous", "counts": {topic id: partitions}, "members": {id: {"instance", "topics", "previous"}},
+ *  "hashed"}
  *     {member id: {topic id: [partitions]}}
  * {"hashes": [{"name", "id", "racks": [[rack]]}]}
  *     {"topics": [hash of each], "group": hash of all}
  * </pre>
  *
  * <p>Members and topics are handed over in the order of the question, so that the answer does not depend on how Java
- * hashes strings.
+ * hashes strings; members in a hash map if the question says so, as the coordinator does it.
  */
 public final class KafkaAssignors {
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -54,7 +56,8 @@ public final class KafkaAssignors {
     private static ObjectNode assign(JsonNode asked) {
         Map<Uuid, Integer> counts = new LinkedHashMap<>();
         asked.get("counts").properties().forEach(entry -> counts.put(uuid(entry.getKey()), entry.getValue().asInt()));
-        Map<String, MemberSubscriptionAndAssignmentImpl> members = new LinkedHashMap<>();
+        Map<String, MemberSubscriptionAndAssignmentImpl> members =
+            asked.path("hashed").asBoolean() ? new HashMap<>() : new LinkedHashMap<>();
         Map<Uuid, Map<Integer, String>> owners = new LinkedHashMap<>();
         asked.get("members").properties().forEach(entry -> {
             JsonNode member = entry.getValue();
