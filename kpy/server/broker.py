@@ -124,9 +124,14 @@ class Broker:
 
     async def _close_logs(self, logs: LogDirectory) -> None:
         started = trio.current_time()
-        await self.services.flusher.flush_all(logs.logs().values())
+        closing = logs.closing()
+        if logs.is_durable:
+            run_in_worker = self._run_in_worker or Workers(FLUSHING_THREADS_MAX)
+            async with trio.open_nursery() as nursery:
+                for _ in range(FLUSHING_THREADS_MAX):
+                    nursery.start_soon(run_in_worker, closing.run)
         try:
-            logs.close(clean=True)
+            logs.close(closing=closing)
         except OSError as error:
             raise ShutdownError(f"not all could be written to {self.config.data_dir}: {error}") from error
         logger.info("flushed the logs in %.3f s", trio.current_time() - started)

@@ -1,59 +1,83 @@
-"""What has to be done before a range of a log can be named in an answer, by a thread that may wait for the disk.
+"""What has to be done before a log can be asked, by a thread that may wait for the disk.
 
-`Partition.read` raises `NotReady` where the batches have to be found in pages that are not in memory, or where the disk
-has refused to read before. The fetch has a worker do what is asked, learns from it, and reads again.
+`Partition` raises `NotReady` where batches or offsets have to be found in pages that are not in memory, where nobody
+has verified them yet, or where the disk has refused to read before. Who asked has a worker do what is wanted, learns
+from it, and asks again. Nobody ever waits for the disk instead.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
+from kpy.protocol.errors import KafkaError
 from kpy.storage.files import FileRange, NotResident
 from kpy.storage.partition_log import LogRead, PartitionLog
 from kpy.storage.verification import Findings
 
-PREPARATIONS_MAX = 3
-"""How often a fetch prepares what it reads; then it waits for the disk itself: memory may be too short to prepare."""
+PREPARATIONS_MAX = 8
+"""How often a fetch prepares what it reads; then it gives what is ready, or nothing: memory may be too short, and what
+was learnt is there for the next. Cold, unverified and refused bytes take one each, and some an index before.
+"""
 _STEPS_BYTES = (64 * 1024, 4096)
 
 
 class NotReady(Exception):
-    """Call `prepare` in a worker and `learn` with its result, here; that tells how many bytes can be read, if known."""
+    """Call `prepare` in a worker and `learn` with its result, here; that tells how many bytes can be read, if known.
 
-    def __init__(self, prepare: Callable[[], object], learn: Callable[[object], int | None] = lambda _result: None):
+    `learn` raises KafkaError, made by `refuse`, if the disk has refused.
+    """
+
+    def __init__(
+        self, work: Callable[[], object], learn: Callable[[Any], int | None], refuse: Callable[[OSError], KafkaError]
+    ) -> None:
         super().__init__()
-        self.prepare = prepare
-        self.learn = learn
+        self._work = work
+        self._learn = learn
+        self._refuse = refuse
+
+    def prepare(self) -> object:
+        try:
+            return self._work()
+        except OSError as error:
+            return error
+
+    def learn(self, result: object) -> int | None:
+        if isinstance(result, OSError):
+            raise self._refuse(result) from result
+        return self._learn(result)
 
 
-def cold(reason: NotResident) -> NotReady:
-    """Where batches are looked for is not in memory."""
+def cold(reason: NotResident, refuse: Callable[[OSError], KafkaError]) -> NotReady:
+    """Where it is looked for is not in memory."""
 
-    def prepare() -> None:
-        with suppress(OSError):  # reading it again says so
-            reason.bring()
+    def learn(result: object) -> None:
+        reason.learn(result)
 
-    return NotReady(prepare)
+    return NotReady(reason.bring, learn, refuse)
 
 
-def unverified(log: PartitionLog, read: LogRead) -> NotReady:
+def unverified(log: PartitionLog, read: LogRead, refuse: Callable[[OSError], KafkaError]) -> NotReady:
     """An earlier process wrote some of it, and nobody has looked since whether it is sound."""
 
-    def learn(findings: object) -> None:
-        assert isinstance(findings, Findings)
+    def learn(findings: Findings) -> None:
         log.learn(read, findings)
 
-    return NotReady(partial(log.find_damage, read), learn)
+    return NotReady(partial(log.find_damage, read), learn, refuse)
 
 
-def suspect(file_range: FileRange) -> NotReady:
+def suspect(file_range: FileRange, refuse: Callable[[OSError], KafkaError]) -> NotReady:
     """The disk has refused to read some of the file."""
 
-    def learn(result: object) -> int:
-        assert isinstance(result, int)
-        return result
+    def learn(readable: int) -> int:
+        return readable
 
-    return NotReady(partial(readable_bytes, file_range), learn)
+    return NotReady(partial(readable_bytes, file_range), learn, refuse)
+
+
+def prepare_all(reasons: Sequence[NotReady]) -> list[object]:
+    """What a worker does for one request; for many partitions at once, for each hand-over costs."""
+    return [reason.prepare() for reason in reasons]
 
 
 def readable_bytes(file_range: FileRange) -> int:

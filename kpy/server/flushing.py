@@ -9,15 +9,14 @@ A log that has rolled is flushed at once and nobody waits (`UnifiedLog.roll`): a
 """
 
 import logging
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable
 
 import trio
 
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.server.storage_errors import StorageErrors
 from kpy.server.timers import Timers
-from kpy.server.workers import FLUSHING_THREADS_MAX, RunInWorker
+from kpy.server.workers import RunInWorker
 from kpy.storage.flushing import NEVER
 from kpy.storage.partition_log import PartitionLog
 
@@ -79,19 +78,6 @@ class Flusher:
                 if log.is_deleted:
                     raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{log.name} was deleted")
                 raise self._errors.answer(log.name, sync.error) from sync.error
-
-    async def flush_all(self, logs: Iterable[PartitionLog]) -> None:
-        """Wait until all of those are on the disk, but for those that cannot be brought there."""
-        left = iter([log for log in logs if self.is_durable and log.recovery_point < log.end_offset])
-
-        async def flush_some() -> None:
-            for log in left:
-                with suppress(KafkaError):  # it is logged, and whoever closes the log sees it again
-                    await self.flush(log)
-
-        async with trio.open_nursery() as nursery:
-            for _ in range(FLUSHING_THREADS_MAX):
-                nursery.start_soon(flush_some)
 
     async def _sync(self, log: PartitionLog) -> _Sync:
         sync = self._running[log] = _Sync(log.end_offset)

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from time import perf_counter
 from typing import NamedTuple, Protocol
 
 import trio
@@ -46,6 +47,8 @@ ACCEPT_ERRORS_OF_THE_PEER = {
 COPY_BYTES_MAX = 1 << 18
 SMALL_RANGE_BYTES = 1 << 14
 """Up to here a file range is read and sent together with what surrounds it: one call, and one wake-up of the peer."""
+SENDING_SECONDS_MAX = 0.001
+"""How long a reply goes out before others run: a few of its pieces, for a stop after each costs CPU."""
 _MORE_FOLLOWS = getattr(socket, "MSG_MORE", 0)
 
 
@@ -90,6 +93,7 @@ class SocketStream:
         self.peer = str(sock.getpeername()[0])
         self._sending = sending or Sending()
         self._aborted_because = ""
+        self._sending_since = 0.0
         self._arrivals = arrivals
         self._watched = None if arrivals is None else arrivals.watch(sock)
 
@@ -150,6 +154,7 @@ class SocketStream:
         return () if sent == len(data) else (memoryview(data)[sent:],)
 
     async def send(self, parts: Sequence[Part]) -> None:
+        self._sending_since = perf_counter()
         try:
             buffers: list[Buffer] = []
             for part in parts:
@@ -173,6 +178,7 @@ class SocketStream:
         """Wait for the peer to take more, with the files of what is being sent held."""
         self._sending.hold(self, [part.content for part in parts if isinstance(part, FileRange)])
         await trio.lowlevel.wait_writable(self._sock)
+        self._sending_since = perf_counter()
 
     async def _read(self, file_range: FileRange) -> Buffer:
         data = _read_now(file_range)
@@ -231,8 +237,9 @@ class SocketStream:
             if sent == 0:
                 raise StreamClosed(f"the file ended {end - position} bytes before the range that was promised")
             position += sent
-            if position < end:
+            if perf_counter() - self._sending_since >= SENDING_SECONDS_MAX:
                 await trio.lowlevel.checkpoint()
+                self._sending_since = perf_counter()
 
     def abort(self, reason: str) -> None:
         self._aborted_because = reason

@@ -1,12 +1,13 @@
 """The partitions that this broker leads: logs, high watermarks, and who waits for them.
 
 A log is opened when its partition is first asked for, so that a topic of many partitions costs nothing until used.
-With one broker the in-sync replicas are the leader alone, and the high watermark follows each append at once.
+With one broker the in-sync replicas are the leader alone, and the high watermark follows each append at once, or where
+flush.messages asks for the disk, when it is there.
 """
 
 import errno
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from uuid import UUID
@@ -20,7 +21,6 @@ from kpy.protocol.crc import Buffer
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.server.clock import Clock
 from kpy.server.cold_reads import cold, suspect, unverified
-from kpy.server.cold_reads import readable_bytes as readable_bytes_of
 from kpy.server.flushing import Flusher, WhenFlushed
 from kpy.server.log_configs import log_config
 from kpy.server.maintenance import Checkpoints
@@ -47,8 +47,10 @@ class Partition:
         "_clock",
         "_errors",
         "_flusher",
+        "_is_flushing",
         "_log",
         "_turns",
+        "_unseen_bytes",
         "_validate_in_worker",
         "high_watermark",
         "is_removed",
@@ -80,6 +82,9 @@ class Partition:
         self.leader_epoch = leader_epoch
         self.high_watermark = log.end_offset
         self.waiters = Waiters()
+        self._unseen_bytes = 0
+        """So much was appended that may not be read yet."""
+        self._is_flushing = False
 
     @property
     def log(self) -> PartitionLog:
@@ -95,18 +100,18 @@ class Partition:
         raise KafkaError(ErrorCode.UNKNOWN_LEADER_EPOCH, f"{known_epoch} is newer than {self.leader_epoch}")
 
     def append(self, records: Buffer) -> AppendResult:
-        """Append one batch of a producer; it is committed when this returns. Raises KafkaError.
+        """Append one batch of a producer; it is committed when this returns, unless it `must_flush`. Raises KafkaError.
 
-        It is read from now on, as in Kafka, though `must_flush` may ask its producer to wait for `flush`. Raises
-        TooMuchWork for what takes too long for the event loop: that is for `append_in_turn`, and so is every batch that
-        comes while others are `taking_turns`.
+        Then its producer waits for `flush`, and so do its readers: Kafka's UnifiedLog.append flushes before Partition
+        moves the high watermark. Raises TooMuchWork for what takes too long for the event loop: that is for
+        `append_in_turn`, and so is every batch that comes while others are `taking_turns`.
         """
         try:
             result = self._log.append(records, leader_epoch=self.leader_epoch, now_ms=self._clock.now_ms(), quick=True)
         except OSError as error:
             raise self._errors.answer(self._log.name, error) from error
         if not result.duplicate:
-            self._advance(result.size_bytes)
+            self._appended(result.size_bytes)
         return result
 
     async def append_in_turn(self, records: Buffer, *, is_large: bool) -> AppendResult:
@@ -144,7 +149,7 @@ class Partition:
         with self._errors.answered(self._log.name):
             result = self._log.append_valid(valid, leader_epoch=self.leader_epoch, now_ms=now_ms)
         if not result.duplicate:
-            self._advance(result.size_bytes)
+            self._appended(result.size_bytes)
         return result
 
     @property
@@ -155,6 +160,7 @@ class Partition:
     async def flush(self) -> None:
         """Wait until all that was appended is on the disk. Raises KAFKA_STORAGE_ERROR."""
         await self._flusher.flush(self._log)
+        self._advance()
 
     def when_durable(self, tell: WhenFlushed) -> None:
         """Call `tell` once what was appended is flushed, at once if flush.messages asks for nothing."""
@@ -175,7 +181,7 @@ class Partition:
             result = log.append_records(records, leader_epoch=self.leader_epoch, now_ms=self._clock.now_ms())
         except OSError as error:
             raise self._errors.answer(log.name, error) from error
-        self._advance(result.size_bytes)
+        self._appended(result.size_bytes)
 
     def read_records(self) -> Iterator[KeyAndValue]:
         """Every record that is stored, but for what transactions have not committed, for a state machine that loads.
@@ -195,51 +201,52 @@ class Partition:
         committed_only: bool,
         at_least_one: bool,
         readable_bytes: int | None = None,
-        may_wait: bool = False,
     ) -> LogRead:
         """Batches from the one that holds `offset`, up to what a consumer may see.
 
         Raises OFFSET_OUT_OF_RANGE, and CORRUPT_MESSAGE for an offset whose record is damaged. Raises NotReady where the
-        disk has to be waited for first, unless it `may_wait`. `readable_bytes` is what is known then of how much the
-        disk gives.
+        disk has to be waited for first. `readable_bytes` is what is known then of how much the disk gives.
         """
         up_to = self.last_stable_offset if committed_only else self.high_watermark
         if readable_bytes is not None:
             max_bytes = min(max_bytes, readable_bytes)
         try:
-            while True:
-                read = self._log.read(offset, max_bytes, up_to=up_to, at_least_one=at_least_one, may_wait=may_wait)
-                if not read.unchecked:
-                    break
-                if not may_wait:
-                    raise unverified(self._log, read)
-                self._log.learn(read, self._log.find_damage(read))
+            read = self._log.read(offset, max_bytes, up_to=up_to, at_least_one=at_least_one, may_wait=False)
+            if read.unchecked:
+                raise unverified(self._log, read, self._refuse)
             for part in read.parts:
                 if part.content.has_failed:
-                    readable = readable_bytes_of(part) if may_wait else readable_bytes
-                    self._check_readable(part, readable)
+                    self._check_readable(part, readable_bytes)
         except NotResident as reason:
-            raise cold(reason) from None
+            raise cold(reason, self._refuse) from None
         except OSError as error:
-            raise self._errors.answer(self._log.name, error) from error
+            raise self._refuse(error) from error
         return read
 
-    @staticmethod
-    def _check_readable(part: FileRange, readable_bytes: int | None) -> None:
+    def _refuse(self, error: OSError) -> KafkaError:
+        return self._errors.answer(self._log.name, error)
+
+    def _check_readable(self, part: FileRange, readable_bytes: int | None) -> None:
         if readable_bytes is None:
-            raise suspect(part)
+            raise suspect(part, self._refuse)
         if part.size_bytes > readable_bytes:
             raise OSError(errno.EIO, f"only {readable_bytes} bytes can be read of a batch of {part.size_bytes}")
 
     def offset_for_timestamp(self, timestamp: int) -> TimestampOffset | None:
-        """The first record whose timestamp is at least that."""
-        with self._errors.answered(self._log.name):
-            return self._log.offset_for_timestamp(timestamp)
+        """The first record whose timestamp is at least that. Raises NotReady."""
+        return self._look_up(partial(self._log.offset_for_timestamp, timestamp, may_wait=False))
 
     def max_timestamp(self) -> TimestampOffset | None:
-        """The first record that has the largest timestamp of all."""
-        with self._errors.answered(self._log.name):
-            return self._log.max_timestamp()
+        """The first record that has the largest timestamp of all. Raises NotReady."""
+        return self._look_up(partial(self._log.max_timestamp, may_wait=False))
+
+    def _look_up(self, find: Callable[[], TimestampOffset | None]) -> TimestampOffset | None:
+        try:
+            return find()
+        except NotResident as reason:
+            raise cold(reason, self._refuse) from None
+        except OSError as error:
+            raise self._refuse(error) from error
 
     def end_offset_for_epoch(self, epoch: int) -> tuple[int, int]:
         """The greatest epoch up to that one, and where it ends; -1 for both if there is none.
@@ -274,10 +281,29 @@ class Partition:
         self.waiters.wake()
         return start
 
-    def _advance(self, size_bytes: int) -> None:
-        self.high_watermark = self._log.end_offset
-        self.waiters.more_bytes(size_bytes)
+    def _appended(self, size_bytes: int) -> None:
+        self._unseen_bytes += size_bytes
+        self._advance()
         self._flusher.appended(self._log)
+
+    def _advance(self) -> None:
+        """Let readers see what they may; what they may not is flushed, whatever becomes of its producer."""
+        high_watermark = self._log.end_offset
+        if self.must_flush:
+            high_watermark = max(self.high_watermark, self._log.recovery_point)
+            if not self._is_flushing:
+                self._is_flushing = True
+                self._flusher.flush_soon(self._log, self._flushed)
+        if high_watermark > self.high_watermark:
+            self.high_watermark = high_watermark
+            self.waiters.more_bytes(self._unseen_bytes)
+            self._unseen_bytes = 0
+
+    def _flushed(self, error: KafkaError | None) -> None:
+        """If it could not be, the next append tries again."""
+        self._is_flushing = False
+        if error is None:
+            self._advance()
 
 
 class Partitions:

@@ -14,6 +14,7 @@ import os
 import sys
 import threading
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import cache
 from typing import Final, Protocol, TypeVar
@@ -108,6 +109,12 @@ class Descriptor:
         """What was written to the file is on the disk when this returns."""
         os.fdatasync(self._number) if hasattr(os, "fdatasync") else os.fsync(self._number)
 
+    def begin_sync(self) -> None:
+        """Have the kernel begin with what `sync` waits for."""
+        from kpy.storage.write_back import begin_writing  # noqa: PLC0415 - a start does not need ctypes
+
+        begin_writing(self._number)
+
     def deleted_bytes(self) -> int:
         """What the file takes of the disk although no name leads to it: it goes with its last holder."""
         status = os.fstat(self._number)
@@ -153,7 +160,7 @@ class Descriptors:
         self.limit = limit
         self.written_bytes = 0
         """How much was appended to all files together."""
-        self._files: dict[int, weakref.ref[OpenedFile]] = {}
+        self._files: OrderedDict[int, weakref.ref[OpenedFile]] = OrderedDict()
         self._lock = threading.RLock()
 
     def __len__(self) -> int:
@@ -186,8 +193,9 @@ class Descriptors:
 
     def forget(self, file: OpenedFile) -> None:
         """Keep the file open no longer."""
-        self._files.pop(id(file), None)
-        file.descriptor = None
+        with self._lock:
+            self._files.pop(id(file), None)
+            file.descriptor = None
 
     def retrying(self, open_something: Callable[[], T]) -> T:
         """Try again with files closed that nobody uses now, if descriptors have run out."""
@@ -203,10 +211,11 @@ class Descriptors:
 
     def _close_one(self) -> None:
         for _ in range(2 * len(self._files)):
-            key = next(iter(self._files), None)
-            reference = None if key is None else self._files.pop(key, None)
-            file = None if reference is None else reference()
-            if key is None or reference is None or file is None:
+            if not self._files:
+                return
+            key, reference = self._files.popitem(last=False)
+            file = reference()
+            if file is None:
                 return
             if not file.recently_used:
                 file.descriptor = None

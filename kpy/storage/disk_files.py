@@ -158,76 +158,106 @@ class _DiskLock:
 
 
 class DiskFiles:
-    """Files under one directory of the disk, which is made if it is not there."""
+    """Files under one directory of the disk, which is made if it is not there.
+
+    A new partition takes a dozen of these calls, and its stop another: they are the system's own, on plain strings.
+    """
 
     __slots__ = ("_root", "descriptors")
 
     is_durable = True
 
     def __init__(self, root: str | Path, *, open_files_max: int = OPEN_FILES_MAX) -> None:
-        self._root = Path(root)
-        self._root.mkdir(parents=True, exist_ok=True)
+        self._root = str(root)
+        os.makedirs(self._root, exist_ok=True)
         self.descriptors = Descriptors(open_files_max)
 
     @property
     def location(self) -> str:
-        return str(self._root)
+        return self._root
+
+    def _path(self, path: str) -> str:
+        return f"{self._root}/{path}"
+
+    def _open(self, path: str, flags: int) -> int:
+        return self.descriptors.retrying(lambda: os.open(self._path(path), flags | os.O_CLOEXEC, 0o644))
 
     def open(self, path: str) -> DiskFile:
-        return DiskFile(str(self._root / path), self.descriptors)
+        return DiskFile(self._path(path), self.descriptors)
 
     def read(self, path: str) -> bytes | None:
         try:
-            return self.descriptors.retrying((self._root / path).read_bytes)
+            return self.descriptors.retrying(Path(self._path(path)).read_bytes)
         except (FileNotFoundError, NotADirectoryError):
             return None
 
     def replace(self, path: str, data: bytes, *, sync: bool = True) -> None:
-        temporary = self._root / f"{path}.tmp"
-        with self.descriptors.retrying(lambda: temporary.open("wb")) as file:
-            file.write(data)
+        temporary = f"{path}.tmp"
+        descriptor = self._open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        try:
+            written = 0
+            while written < len(data):
+                written += os.write(descriptor, memoryview(data)[written:])
             if sync:
-                file.flush()
-                os.fsync(file.fileno())
-        temporary.replace(self._root / path)
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(self._path(temporary), self._path(path))
         if sync:
             self.sync_directory(os.path.dirname(path))
 
     def exists(self, path: str) -> bool:
-        return (self._root / path).exists()
+        return os.path.exists(self._path(path))
 
     def size(self, path: str) -> int:
-        return (self._root / path).stat().st_size
+        return os.stat(self._path(path)).st_size
 
     def modified_ms(self, path: str) -> int:
-        return (self._root / path).stat().st_mtime_ns // 1_000_000
+        return os.stat(self._path(path)).st_mtime_ns // 1_000_000
 
     def list(self, path: str = "") -> list[str]:
         try:
-            return self.descriptors.retrying(lambda: os.listdir(self._root / path))
+            return self.descriptors.retrying(lambda: os.listdir(self._path(path)))
         except FileNotFoundError:
             return []
 
     def make_directory(self, path: str) -> None:
-        (self._root / path).mkdir(parents=True, exist_ok=True)
+        try:
+            os.mkdir(self._path(path))
+        except FileNotFoundError:
+            os.makedirs(self._path(path), exist_ok=True)
+        except FileExistsError:
+            if not os.path.isdir(self._path(path)):
+                raise
 
     def rename(self, path: str, target: str) -> None:
-        (self._root / path).replace(self._root / target)
+        os.replace(self._path(path), self._path(target))
 
     def move(self, file: File, path: str, target: str) -> None:
         self.rename(path, target)
         assert isinstance(file, DiskFile)
-        file.path = str(self._root / target)
+        file.path = self._path(target)
 
     def set_modified_ms(self, path: str, modified_ms: int) -> None:
-        os.utime(self._root / path, ns=(modified_ms * 1_000_000, modified_ms * 1_000_000))
+        os.utime(self._path(path), ns=(modified_ms * 1_000_000, modified_ms * 1_000_000))
 
     def remove(self, path: str) -> None:
-        (self._root / path).unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(self._path(path))
 
     def remove_directory(self, path: str) -> None:
         with suppress(FileNotFoundError):
-            shutil.rmtree(self._root / path)
+            shutil.rmtree(self._path(path))
+
+    def begin_sync(self, path: str) -> None:
+        from kpy.storage.write_back import begin_writing  # noqa: PLC0415 - a start does not need ctypes
+
+        with suppress(FileNotFoundError):
+            descriptor = self._open(path, os.O_RDONLY)
+            try:
+                begin_writing(descriptor)
+            finally:
+                os.close(descriptor)
 
     def sync(self, path: str) -> None:
         self._sync(path, os.O_RDONLY)
@@ -236,11 +266,11 @@ class DiskFiles:
         self._sync(path, os.O_RDONLY | os.O_DIRECTORY)
 
     def _sync(self, path: str, flags: int) -> None:
-        descriptor = self.descriptors.retrying(lambda: os.open(self._root / path, flags | os.O_CLOEXEC))
+        descriptor = self._open(path, flags)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
 
     def lock(self, path: str) -> Lock:
-        return _DiskLock(self._root / path)
+        return _DiskLock(Path(self._path(path)))

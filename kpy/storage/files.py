@@ -11,17 +11,23 @@ another thread `bring` them there.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from kpy.protocol.crc import Buffer
 
+T = TypeVar("T")
+
 
 class NotResident(Exception):
-    """What was to be read without waiting is not in memory: have a thread that may wait call `bring`, and ask again."""
+    """What was to be found without waiting is not in memory.
 
-    def __init__(self, bring: Callable[[], None]) -> None:
+    Have a thread that may wait call `bring`, hand its result to `learn`, and ask again. Raises OSError.
+    """
+
+    def __init__(self, bring: Callable[[], T], learn: Callable[[T], object] = lambda _result: None) -> None:
         super().__init__()
         self.bring = bring
+        self.learn: Callable[[Any], object] = learn
 
 
 class Content(Protocol):
@@ -53,6 +59,9 @@ class Content(Protocol):
 
     def write_at(self, position: int, data: Buffer) -> None:
         """Write over bytes that the file has."""
+
+    def begin_sync(self) -> None:
+        """Have the disk begin with what `sync` waits for; for who is about to sync many."""
 
     def sync(self) -> None:
         """What was written to the file is on the disk when this returns."""
@@ -150,6 +159,9 @@ class Files(Protocol):
 
     def remove_directory(self, path: str) -> None:
         """Remove a directory and all in it."""
+
+    def begin_sync(self, path: str) -> None:
+        """Have the disk begin with what `sync` waits for, if there is such a file."""
 
     def sync(self, path: str) -> None:
         """The content of a file that was replaced is on the disk when this returns."""

@@ -13,6 +13,7 @@ after plan, and the next start cuts it there as after a power cut.
 
 import errno
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from kpy.protocol.crc import Buffer
@@ -61,14 +62,33 @@ class FlushPlan(NamedTuple):
     parts: Sequence[Unsynced]
     files: Files
     names: Sequence[str]
-    directories: Sequence[str]
+    directory: str | None
+    """That of the log, if names in it or its own are new."""
     transactions: Sequence[tuple[TransactionIndex, int]]
     """Those of segments, and how many there are."""
     names_version: int
     writes_again: bool
 
+    @property
+    def has_new_names(self) -> bool:
+        """Whether the directory above has to be synced, too."""
+        return self.directory is not None
+
+    def begin(self) -> None:
+        """Have the disk begin with what `run` waits for; for who is about to carry out many plans. Raises OSError."""
+        for part in self.parts:
+            part.content.begin_sync()
+        for name in self.names:
+            self.files.begin_sync(name)
+
     def run(self) -> None:
         """Raises OSError; then nothing of it may be taken to be on the disk."""
+        self.run_within()
+        if self.has_new_names:
+            self.files.sync_directory()
+
+    def run_within(self) -> None:
+        """As `run`, but for the directory above."""
         for part in self.parts:
             if self.writes_again:
                 part.write_again()
@@ -76,7 +96,7 @@ class FlushPlan(NamedTuple):
         for index, _ in self.transactions:
             self.files.sync(index.path)
         for name in self.names:
-            if self.files.exists(name):
+            with suppress(FileNotFoundError):
                 self.files.sync(name)
-        for directory in self.directories:
-            self.files.sync_directory(directory)
+        if self.directory is not None:
+            self.files.sync_directory(self.directory)

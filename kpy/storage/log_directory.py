@@ -21,6 +21,7 @@ from uuid import UUID
 
 from kpy.storage import checkpoints
 from kpy.storage.checkpoints import TopicPartition
+from kpy.storage.closing import Closing
 from kpy.storage.files import AlreadyLocked, Files, Lock
 from kpy.storage.leader_epochs import LeaderEpochs
 from kpy.storage.log_config import LogConfig
@@ -316,28 +317,29 @@ class LogDirectory:
         for log in self._logs.values():
             log.flush()
 
-    def close(self, *, clean: bool = True, high_watermarks: Mapping[TopicPartition, int] | None = None) -> None:
+    def closing(self) -> Closing:
+        """What several threads may work on together before `close` is called with it."""
+        return Closing(self._files, self._logs.values())
+
+    def close(
+        self,
+        *,
+        clean: bool = True,
+        closing: Closing | None = None,
+        high_watermarks: Mapping[TopicPartition, int] | None = None,
+    ) -> None:
         """Release the lock; if `clean`, write all there is before, so that the next start is short."""
         try:
             if clean:
-                self._close_logs()
+                closing = closing or self.closing()
+                closing.run()
+                if closing.failure is not None:
+                    raise closing.failure
                 self.checkpoint(high_watermarks)
                 if all(log.known.clean for log in self._unopened.values()):  # what was never recovered has to be
                     self._files.replace(_CLEAN_SHUTDOWN, b'{"version":0,"brokerEpoch":-1}')
         finally:
             self._lock.release()
-
-    def _close_logs(self) -> None:
-        """Flush and close every log, whatever becomes of the others; then raise if one could not be written."""
-        failure: OSError | None = None
-        for log in self._logs.values():
-            try:
-                log.close()
-            except OSError as error:
-                _logger.error("%s: cannot write it: %s", log.name, error)
-                failure = error
-        if failure is not None:
-            raise failure
 
     # --- loading
 

@@ -5,12 +5,14 @@ them; `find_damage`, which may run in another thread, and `learn` make up for it
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from operator import itemgetter
 from typing import Final, NamedTuple
 from uuid import UUID
 
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.protocol.records import NO_TIMESTAMP, BatchHeader, RecordBatch
-from kpy.storage.files import FileRange
+from kpy.storage.files import FileRange, NotResident
 from kpy.storage.leader_epochs import LeaderEpochs
 from kpy.storage.log_config import LogConfig
 from kpy.storage.producer_states import ProducerStates
@@ -239,10 +241,14 @@ class ReadableLog:
         if read.in_doubt is not None:
             read.in_doubt.segment.settle(findings)
 
-    def _verify(self, segment: Segment, end_offset: int, start: int = 0, end: int | None = None) -> None:
-        """Have bytes of a segment verified at once."""
+    def _verify(
+        self, segment: Segment, end_offset: int, start: int = 0, end: int | None = None, *, may_wait: bool = True
+    ) -> None:
+        """Have bytes of a segment verified, at once if it may wait."""
         if not segment.is_verified(start, end):
             read = self._in_doubt(segment, end_offset, start, end)
+            if not may_wait:
+                raise NotResident(partial(self.find_damage, read), partial(self.learn, read))
             self.learn(read, self.find_damage(read))
 
     def batches(self, from_offset: int) -> Iterator[RecordBatch]:
@@ -273,57 +279,62 @@ class ReadableLog:
 
     # --- finding offsets
 
-    def offset_for_timestamp(self, timestamp: int) -> TimestampOffset | None:
-        """The first record whose timestamp is at least that."""
+    def offset_for_timestamp(self, timestamp: int, *, may_wait: bool = True) -> TimestampOffset | None:
+        """The first record whose timestamp is at least that. Raises NotResident unless it may wait for the disk."""
         for segment, end_offset in self._segments.with_ends(self.log_start_offset, self.end_offset):
-            found = self._first_reaching(segment, end_offset, timestamp)
+            found = self._first_reaching(segment, end_offset, timestamp, may_wait=may_wait)
             if found is not None:
                 return found
         return None
 
-    def _first_reaching(self, segment: Segment, end_offset: int, timestamp: int) -> TimestampOffset | None:
+    def _first_reaching(
+        self, segment: Segment, end_offset: int, timestamp: int, *, may_wait: bool
+    ) -> TimestampOffset | None:
         log_start = self.log_start_offset
-        start = segment.start_of(timestamp, log_start)
+        start = segment.start_of(timestamp, log_start, may_wait=may_wait)
         if start is None:
             return None
-        for position, header in segment.reaching(timestamp, log_start):
+        for position, header in segment.reaching(start, timestamp, log_start, may_wait=may_wait):
             end = position + header.size_bytes
             if not segment.is_verified(start, end):
-                self._verify(segment, end_offset, start, end)
-                return self._first_reaching(segment, end_offset, timestamp)
-            for record in RecordBatch(segment.batch_at(position, header)):
+                self._verify(segment, end_offset, start, end, may_wait=may_wait)
+                return self._first_reaching(segment, end_offset, timestamp, may_wait=may_wait)
+            for record in RecordBatch(segment.batch_at(position, header, may_wait=may_wait)):
                 if record.offset >= log_start and record.timestamp is not None and record.timestamp >= timestamp:
                     return TimestampOffset(record.timestamp, record.offset, header.leader_epoch)
         if segment.is_verified(start, segment.size):
             return None
-        self._verify(segment, end_offset, start, segment.size)
-        return self._first_reaching(segment, end_offset, timestamp)
+        self._verify(segment, end_offset, start, segment.size, may_wait=may_wait)
+        return self._first_reaching(segment, end_offset, timestamp, may_wait=may_wait)
 
-    def max_timestamp(self) -> TimestampOffset | None:
-        """The first record that has the largest timestamp of all; None if no record has one."""
+    def max_timestamp(self, *, may_wait: bool = True) -> TimestampOffset | None:
+        """The first record that has the largest timestamp of all; None if no record has one.
+
+        Raises NotResident unless it may wait for the disk.
+        """
         while True:
-            segment = max(self._segments, key=lambda segment: segment.max_timestamp)  # the first of equal ones
-            timestamp = segment.max_timestamp
+            largest = [(segment, *segment.largest_timestamp(may_wait=may_wait)) for segment in self._segments]
+            segment, timestamp, offset = max(largest, key=itemgetter(1))  # the first of equal ones
             if timestamp == NO_TIMESTAMP:
                 return None
-            place = self._sound_batch(segment, segment.max_timestamp_offset)
+            place = self._sound_batch(segment, offset, may_wait=may_wait)
             if place is None or place[1].max_timestamp != timestamp:
-                segment.rebuild("the batch with the largest timestamp is damaged")
+                segment.rebuild("the batch with the largest timestamp is damaged", may_wait=may_wait)
                 continue
-            for record in RecordBatch(segment.batch_at(*place)):
+            for record in RecordBatch(segment.batch_at(*place, may_wait=may_wait)):
                 if record.timestamp == timestamp:
                     return TimestampOffset(timestamp, record.offset, place[1].leader_epoch)
             return None
 
-    def _sound_batch(self, segment: Segment, offset: int) -> tuple[int, BatchHeader] | None:
+    def _sound_batch(self, segment: Segment, offset: int, *, may_wait: bool) -> tuple[int, BatchHeader] | None:
         """Place and header of the first batch that ends at or after the offset, as it is when all is verified."""
         while True:
-            start = segment.start_for(offset)
-            place = segment.locate(offset)
+            start = segment.start_for(offset, may_wait=may_wait)
+            place = segment.locate(offset, may_wait=may_wait)
             end = segment.size if place is None else place[0] + place[1].size_bytes
             if segment.is_verified(start, end):
                 return place
-            self._verify(segment, self._segments.end_of(segment, self.end_offset), start, end)
+            self._verify(segment, self._segments.end_of(segment, self.end_offset), start, end, may_wait=may_wait)
 
     def end_offset_for_epoch(self, epoch: int) -> tuple[int, int]:
         """The largest epoch not above that one and where it ends; (-1, -1) if there is no answer."""

@@ -110,6 +110,9 @@ class MemoryContent:
     def write_at(self, position: int, data: Buffer) -> None:
         raise AssertionError("memory loses nothing that would have to be written again")
 
+    def begin_sync(self) -> None:
+        pass
+
     def sync(self) -> None:
         pass
 
@@ -304,6 +307,9 @@ class MemoryFiles:
     def remove_directory(self, path: str) -> None:
         for file in self._directories.pop(path, {}).values():
             file.delete()
+
+    def begin_sync(self, path: str) -> None:
+        pass
 
     def sync(self, path: str) -> None:
         pass

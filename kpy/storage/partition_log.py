@@ -378,16 +378,16 @@ class PartitionLog(ReadableLog):
             position = segment.position_of(point) if self._sync_failed else 0
             parts.append(segment.unsynced(segment.size if position is None else position))
         names: tuple[str, ...] = ()
-        directories: tuple[str, ...] = ()
+        directory: str | None = None
         if self._names_version != self._names_synced or transactions:
             names = (f"{self._directory}/{METADATA_NAME}", f"{self._directory}/{EPOCHS_NAME}")
-            directories = (self._directory, "")
+            directory = self._directory
         return FlushPlan(
             up_to=self.end_offset,
             parts=parts,
             files=self._files,
             names=names,
-            directories=directories,
+            directory=directory,
             transactions=transactions,
             names_version=self._names_version,
             writes_again=self._sync_failed,
@@ -397,7 +397,7 @@ class PartitionLog(ReadableLog):
         """The plan was carried out."""
         self.recovery_point = max(self.recovery_point, min(plan.up_to, self.end_offset))
         self._names_synced = max(self._names_synced, plan.names_version)
-        self._has_names = self._has_names or bool(plan.directories)
+        self._has_names = self._has_names or plan.has_new_names
         for index, count in plan.transactions:
             index.synced(count)
         self._sync_failed = False

@@ -10,13 +10,14 @@ import logging
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Final, NamedTuple, Self
 
 from kpy.protocol.crc import Buffer
 from kpy.protocol.records import BatchHeader
 from kpy.storage.batch_scan import scan_batches, scan_headers
 from kpy.storage.derived import Derived
-from kpy.storage.files import Files
+from kpy.storage.files import Files, NotResident
 from kpy.storage.index_files import read_indexes, read_positions, write_indexes
 from kpy.storage.log_config import LogConfig
 from kpy.storage.log_context import DELETED_SUFFIX
@@ -53,6 +54,7 @@ class Segment(SegmentLog):
         "_derived",
         "_dirty_indexes",
         "_first_append_ms",
+        "_has_unusable_indexes",
         "_index_interval_bytes",
         "roll_jitter_ms",
         "transactions",
@@ -66,6 +68,8 @@ class Segment(SegmentLog):
         self._first_append_ms: int | None = None
         self._derived: Derived | None = None
         self._dirty_indexes = False
+        self._has_unusable_indexes = False
+        """Whether the files of its indexes were read, and do not fit."""
         self.transactions = TransactionIndex(files, self.path(TRANSACTION_INDEX_SUFFIX))
         """The aborted transactions that end here; recovery fills it."""
         self.roll_jitter_ms: int | None = None
@@ -85,10 +89,10 @@ class Segment(SegmentLog):
     def max_timestamp(self) -> int:
         return self._indexed().max_timestamp
 
-    @property
-    def max_timestamp_offset(self) -> int:
-        """The last offset of the first batch that has the largest timestamp."""
-        return self._indexed().max_timestamp_offset
+    def largest_timestamp(self, *, may_wait: bool) -> tuple[int, int]:
+        """The largest timestamp, and the last offset of the first batch that has it."""
+        derived = self._indexed(may_wait=may_wait)
+        return derived.max_timestamp, derived.max_timestamp_offset
 
     @property
     def first_timestamp(self) -> int | None:
@@ -256,9 +260,7 @@ class Segment(SegmentLog):
         self._quarantine.verify(findings.start, findings.end)
         self._quarantine.is_end_known |= findings.is_end_known
         if findings.derived is not None:
-            for position, header in self.headers(findings.end):  # what was appended while another thread looked
-                findings.derived.learn_header(position, header)
-            self._adopt(findings.derived)
+            self._take_over(findings.derived)
 
     # --- reading
 
@@ -282,7 +284,11 @@ class Segment(SegmentLog):
 
         Raises NotResident unless it `may_wait` for the disk.
         """
-        derived = self._derived or self._try_read_indexes()
+        if self._derived is None and not self._has_unusable_indexes:
+            if not may_wait:
+                raise NotResident(self._try_read_indexes, self._learn_indexes)
+            self._learn_indexes(self._try_read_indexes())
+        derived = self._derived
         start = None if derived is None else self._start(derived, offset, may_wait=may_wait)
         return None if start is None else self._seek(start, offset, may_wait=may_wait)
 
@@ -297,16 +303,18 @@ class Segment(SegmentLog):
                 return Sought(start, position, header)
         return Sought(start, self._log.size, None)
 
-    def locate(self, offset: int) -> tuple[int, BatchHeader] | None:
+    def locate(self, offset: int, *, may_wait: bool = True) -> tuple[int, BatchHeader] | None:
         """As `seek`, with the index made again if it does not lead there; None if all batches end before."""
-        _, position, header = self._seek(self.start_for(offset), offset)
+        start = self.start_for(offset, may_wait=may_wait)
+        _, position, header = self._seek(start, offset, may_wait=may_wait)
         return None if header is None else (position, header)
 
-    def start_for(self, offset: int) -> int:
+    def start_for(self, offset: int, *, may_wait: bool = True) -> int:
         """Where the walk to an offset begins; the index is made again if it does not lead there."""
-        start = self._start(self._indexed(), offset)
+        start = self._start(self._indexed(may_wait=may_wait), offset, may_wait=may_wait)
         if start is None:
-            start = self._start(self.rebuild("there is no such batch as its index says"), offset)
+            derived = self.rebuild("there is no such batch as its index says", may_wait=may_wait)
+            start = self._start(derived, offset)
         return start or 0
 
     def position_of(self, offset: int) -> int | None:
@@ -346,40 +354,52 @@ class Segment(SegmentLog):
         index = bisect_left(offsets.positions, position)
         return self.base_offset + offsets.offsets[index] if index < len(offsets) else None
 
-    def reaching(self, timestamp: int, start_offset: int) -> Iterator[tuple[int, BatchHeader]]:
-        """Position and header of the batches, from that offset on, whose largest timestamp is at least that."""
-        start = self.start_of(timestamp, start_offset)
-        for position, header in () if start is None else self.headers(start):
+    def reaching(
+        self, start: int, timestamp: int, start_offset: int, *, may_wait: bool
+    ) -> Iterator[tuple[int, BatchHeader]]:
+        """Position and header of the batches behind `start_of`, whose largest timestamp is at least that."""
+        for position, header in self.headers(start, may_wait=may_wait):
             if header.max_timestamp >= timestamp and header.last_offset >= start_offset:
                 yield position, header
 
-    def start_of(self, timestamp: int, start_offset: int) -> int | None:
-        """Where a walk begins that is to find those batches; None if there are none."""
-        if self.max_timestamp < timestamp:
+    def start_of(self, timestamp: int, start_offset: int, *, may_wait: bool = True) -> int | None:
+        """Where a walk begins to the batches from that offset on that reach a timestamp; None if there are none."""
+        derived = self._indexed(may_wait=may_wait)
+        if derived.max_timestamp < timestamp:
             return None
-        floor = self._indexed().times.floor(timestamp)
-        if floor is not None and not self._indexed().is_built and not self._is_time_entry_true(*floor):
-            self.rebuild("there is no batch with the time that its index says")
-            floor = self._indexed().times.floor(timestamp)
-        return self.start_for(max(start_offset, 0 if floor is None else floor[1] + self.base_offset))
+        floor = derived.times.floor(timestamp)
+        if floor is not None and not derived.is_built and not self._is_time_entry_true(*floor, may_wait=may_wait):
+            derived = self.rebuild("there is no batch with the time that its index says", may_wait=may_wait)
+            floor = derived.times.floor(timestamp)
+        offset = max(start_offset, 0 if floor is None else floor[1] + self.base_offset)
+        return self.start_for(offset, may_wait=may_wait)
 
-    def _is_time_entry_true(self, timestamp: int, relative_offset: int) -> bool:
-        found = self.locate(self.base_offset + relative_offset)
+    def _is_time_entry_true(self, timestamp: int, relative_offset: int, *, may_wait: bool) -> bool:
+        found = self.locate(self.base_offset + relative_offset, may_wait=may_wait)
         return found is not None and found[1].max_timestamp == timestamp
 
     # --- the files
 
-    def _indexed(self) -> Derived:
+    def _indexed(self, *, may_wait: bool = True) -> Derived:
         """What is derived from the batches; read from the files if they fit, else from the batches again."""
-        derived = self._derived or self._try_read_indexes()
-        return self.rebuild("its indexes are not usable") if derived is None else derived
+        if self._derived is None and not self._has_unusable_indexes:
+            if not may_wait:
+                raise NotResident(self._try_read_indexes, self._learn_indexes)
+            self._learn_indexes(self._try_read_indexes())
+        return self._derived or self.rebuild("its indexes are not usable", may_wait=may_wait)
 
     def _try_read_indexes(self) -> Derived | None:
+        """From any thread."""
         try:
-            self._derived = self._read_indexes()
+            return self._read_indexes()
         except IndexCorrupt as reason:
             _logger.warning("%s: not using its indexes: %s", self.path(LOG_SUFFIX), reason)
-        return self._derived
+            return None
+
+    def _learn_indexes(self, derived: Derived | None) -> None:
+        if self._derived is None:
+            self._derived = derived
+            self._has_unusable_indexes = derived is None
 
     def _read_indexes(self) -> Derived:
         """Those of a segment that was sealed; raises IndexCorrupt.
@@ -404,13 +424,26 @@ class Segment(SegmentLog):
                 raise IndexCorrupt(f"the batch at byte {position} has a larger timestamp than the last entry")
         return derived
 
-    def rebuild(self, reason: str) -> Derived:
+    def rebuild(self, reason: str, *, may_wait: bool = True) -> Derived:
         """Derive the indexes from the sound batches. Whoever reads offsets has what is damaged looked at beforehand."""
+        if not may_wait:
+            raise NotResident(partial(self._derive, reason), self._take_over)
+        return self._take_over(self._derive(reason))
+
+    def _derive(self, reason: str) -> Derived:
+        """From any thread."""
         _logger.warning("%s: making its indexes again: %s", self.path(LOG_SUFFIX), reason)
         derived = Derived(self.base_offset, self._index_interval_bytes)
         for found in self._verifier(hints=self._hints()).walk(0, self.base_offset):
             if not isinstance(found, Damage):
                 derived.learn_header(*found)
+        return derived
+
+    def _take_over(self, derived: Derived) -> Derived:
+        """Adopt what was derived elsewhere, with what has been appended since."""
+        for position, header in self.headers(derived.last_position):
+            if position > derived.last_position or derived.first_timestamp is None:
+                derived.learn_header(position, header)
         return self._adopt(derived)
 
     def _adopt(self, derived: Derived) -> Derived:

@@ -14,6 +14,7 @@ from kpy.storage.files import File, FileRange, Files
 from kpy.storage.flushing import Unsynced
 from kpy.storage.quarantine import Damage, Quarantine
 from kpy.storage.segment_files import LOG_SUFFIX, file_name
+from kpy.storage.verification import ReadAt
 
 _logger = logging.getLogger(__name__)
 
@@ -46,8 +47,12 @@ class SegmentLog:
         """Bytes of the file, whatever they are."""
         return self._log.read_at(position, size_bytes)
 
-    def batch_at(self, position: int, header: BatchHeader) -> Buffer:
-        return self._log.read_at(position, header.size_bytes)
+    def batch_at(self, position: int, header: BatchHeader, *, may_wait: bool = True) -> Buffer:
+        return self._read_at(may_wait=may_wait)(position, header.size_bytes)
+
+    def _read_at(self, *, may_wait: bool) -> ReadAt:
+        """What reads the file; it raises NotResident unless it `may_wait` for the disk."""
+        return self._log.read_at if may_wait else self._log.read_resident
 
     def range(self, position: int, size: int) -> FileRange:
         return self._log.range(position, size)
@@ -103,6 +108,6 @@ class SegmentLog:
 
         Raises NotResident unless it `may_wait` for the disk.
         """
-        read_at = self._log.read_at if may_wait else self._log.read_resident
+        read_at = self._read_at(may_wait=may_wait)
         for start, stop in self._quarantine.stretches(position, self._log.size if end is None else end):
             yield from scan_headers(self._log, start, stop, read_at)

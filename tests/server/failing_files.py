@@ -16,7 +16,7 @@ Refuses = Callable[[str, str], bool]
 """Of an operation and the path that it is for."""
 
 CHANGES = {"append", "replace", "create", "rename", "remove", "remove_directory", "make_directory", "truncate"}
-"""The operations that change what is on the disk; the others are open, read and sync."""
+"""The operations that change what is on the disk; the others are open, read, read whole and sync."""
 
 
 class Disk:
@@ -101,6 +101,9 @@ class FailingContent:
         self._disk.written_again.append((self._path, position, len(data)))
         self._content.write_at(position, data)
 
+    def begin_sync(self) -> None:
+        self._content.begin_sync()
+
     def sync(self) -> None:
         self._disk.synced.append(self._path)
         self._disk.syncing.wait(timeout=10)
@@ -161,6 +164,10 @@ class FailingFiles(DiskFiles):
         file.disk = self.disk
         return file
 
+    def read(self, path: str) -> bytes | None:
+        self.disk.check("read whole", path)
+        return super().read(path)
+
     def replace(self, path: str, data: bytes, *, sync: bool = True) -> None:
         if self.disk.refuses("replace", path):
             if self.disk.tears:
@@ -188,6 +195,9 @@ class FailingFiles(DiskFiles):
                     file.unlink()
             raise self.disk.failure()
         super().remove_directory(path)
+
+    def begin_sync(self, path: str) -> None:
+        pass
 
     def sync(self, path: str) -> None:
         self.disk.check("sync", path)

@@ -1,8 +1,8 @@
-"""A fetch of what is not in memory waits in a worker; what the disk does not give is its partition's error."""
+"""What is asked of a log and is not in memory waits in a worker; what the disk refuses is its partition's error."""
 
 import errno
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -10,11 +10,19 @@ import trio
 
 from kpy.protocol.errors import ErrorCode
 from kpy.protocol.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData
+from kpy.protocol.messages.list_offsets import (
+    ListOffsetsPartition,
+    ListOffsetsPartitionResponse,
+    ListOffsetsRequest,
+    ListOffsetsResponse,
+    ListOffsetsTopic,
+)
 from kpy.protocol.records import read_batches
 from kpy.server.cold_reads import readable_bytes
+from kpy.server.handlers.list_offsets import MAX_TIMESTAMP
 from tests.server.client import Client, Serving, make_broker, produce_request, running
 from tests.server.failing_files import Disk, FailingFiles
-from tests.storage.batches import sized_batch
+from tests.storage.batches import NOW_MS, sized_batch
 
 BATCH_BYTES = 10_000
 BATCHES = 10
@@ -60,8 +68,28 @@ async def test_a_cold_partition(serving: Serving, disk: Disk) -> None:
     assert all("cold-0" in path for path, _position, _size in disk.brought)
 
 
+async def offset_at(client: Client, topic: str, timestamp: int) -> ListOffsetsPartitionResponse:
+    asked = ListOffsetsPartition(partition_index=0, timestamp=timestamp)
+    request = ListOffsetsRequest(replica_id=-1, topics=[ListOffsetsTopic(name=topic, partitions=[asked])])
+    response = await client.ask(request, 7, ListOffsetsResponse)
+    return response.topics[0].partitions[0]
+
+
+async def fetch_cold(client: Client) -> object:
+    return await fetch(client, "cold")
+
+
+async def look_up_time(client: Client) -> object:
+    return await offset_at(client, "cold", NOW_MS)
+
+
+async def look_up_largest(client: Client) -> object:
+    return await offset_at(client, "cold", MAX_TIMESTAMP)
+
+
+@pytest.mark.parametrize("ask", [fetch_cold, look_up_time, look_up_largest])
 async def test_others_are_served_while_the_disk_is_waited_for(
-    serving: Serving, disk: Disk, monkeypatch: pytest.MonkeyPatch
+    serving: Serving, disk: Disk, ask: Callable[[Client], Awaitable[object]]
 ) -> None:
     """However long that takes."""
     slow, other = await serving.connect(), await serving.connect()
@@ -76,7 +104,7 @@ async def test_others_are_served_while_the_disk_is_waited_for(
     disk.refuses = refuses
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(fetch, slow, "cold")
+            nursery.start_soon(ask, slow)
             while not reading.is_set():
                 await trio.lowlevel.checkpoint()
             for _ in range(3):
@@ -86,10 +114,41 @@ async def test_others_are_served_while_the_disk_is_waited_for(
         may_read.set()
 
 
-async def test_memory_too_short_to_prepare_anything(serving: Serving, disk: Disk) -> None:
-    """What is brought is gone at once: in the end the fetch waits itself, and is answered."""
+async def test_memory_too_short_to_prepare_anything(
+    serving: Serving, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is brought is gone at once: the fetch is answered with what is ready; a later one gets the rest."""
     client = await serving.connect()
-    disk.has = lambda path, position, size: "cold-0" not in path  # type: ignore[method-assign]
+    with monkeypatch.context() as patch:
+        patch.setattr(disk, "has", lambda path, position, size: "cold-0" not in path)
+        cold, warm = await fetch(client, "cold", "warm")
+        assert offsets(cold) == []
+        assert cold.high_watermark == BATCHES
+        assert offsets(warm) == list(range(BATCHES))
+        assert offsets((await fetch(client, "cold"))[0]) == []
+    assert offsets((await fetch(client, "cold"))[0]) == list(range(BATCHES))
+
+
+async def test_offsets_of_a_cold_partition(serving: Serving, disk: Disk) -> None:
+    """By time they are looked up when a worker has been there."""
+    client = await serving.connect()
+    for timestamp, offset in ((NOW_MS, 0), (NOW_MS + 1, -1), (MAX_TIMESTAMP, 0)):
+        answer = await offset_at(client, "cold", timestamp)
+        assert (answer.error_code, answer.offset) == (0, offset)
+    assert disk.brought
+
+
+async def test_what_is_looked_for_cannot_be_read(serving: Serving, disk: Disk) -> None:
+    """An error of the partition, in either answer; and when the disk can, it is found."""
+    client = await serving.connect()
+    disk.error = errno.EIO
+    disk.refuses = lambda operation, path: operation == "bring" and "cold-0" in path
+    assert (await offset_at(client, "cold", NOW_MS)).error_code == ErrorCode.KAFKA_STORAGE_ERROR
+    cold, warm = await fetch(client, "cold", "warm")
+    assert cold.error_code == ErrorCode.KAFKA_STORAGE_ERROR
+    assert offsets(warm) == list(range(BATCHES))
+    disk.refuses = lambda operation, path: False
+    assert (await offset_at(client, "cold", NOW_MS)).offset == 0
     assert offsets((await fetch(client, "cold"))[0]) == list(range(BATCHES))
 
 

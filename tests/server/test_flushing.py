@@ -12,6 +12,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from kpy.protocol.errors import ErrorCode
 from kpy.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
+from kpy.protocol.messages.fetch import FetchResponse
+from kpy.protocol.messages.fetch import PartitionData as FetchPartitionData
 from kpy.protocol.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 from kpy.server.flushing import FLUSH_RETRY_MS, Flusher
 from kpy.server.timers import Timers
@@ -19,7 +21,17 @@ from kpy.server.workers import inline
 from kpy.storage.disk_files import DiskFiles
 from kpy.storage.log_directory import LogDirectory
 from kpy.storage.partition_log import LogConfig, PartitionLog
-from tests.server.client import Client, Serving, commit_offset, make_broker, produce_request, running
+from tests.server.client import (
+    FETCH_VERSION,
+    PRODUCE_VERSION,
+    Client,
+    Serving,
+    commit_offset,
+    fetch_request,
+    make_broker,
+    produce_request,
+    running,
+)
 from tests.server.failing_files import Disk, FailingFiles
 from tests.server.test_restart import idempotent, new_producer_id
 from tests.storage.batches import NOW_MS, batch
@@ -92,6 +104,77 @@ async def test_an_answer_waits_for_the_disk_and_nobody_else_does(serving: Servin
     assert answers.codes == [0]
     assert serving.broker.services.partitions.find("t", 0).log.recovery_point == 1
     assert syncs_of(disk, "lazy") == 0
+
+
+async def fetched(client: Client, *, max_wait_ms: int = 0) -> FetchPartitionData:
+    response = await client.ask(fetch_request("t", max_wait_ms=max_wait_ms), FETCH_VERSION, FetchResponse)
+    return response.responses[0].partitions[0]
+
+
+async def test_what_is_not_on_the_disk_yet_is_not_read(serving: Serving, disk: Disk) -> None:
+    """flush.messages holds the high watermark back (UnifiedLog.append flushes first), and then wakes readers."""
+    writer, reader, parked = [await serving.connect() for _ in range(3)]
+    partition = serving.broker.services.partitions.find("t", 0)
+    records: list[bytes] = []
+
+    async def wait_for_records() -> None:
+        records.append(bytes((await fetched(parked, max_wait_ms=60_000)).records))
+
+    async with held_up(disk) as nursery:
+        nursery.start_soon(wait_for_records)
+        await until(lambda: len(partition.waiters) == 1)
+        nursery.start_soon(produced, writer)
+        await until(lambda: syncs_of(disk, "t") == 1)
+        data = await fetched(reader)
+        assert (data.high_watermark, data.last_stable_offset, bytes(data.records)) == (0, 0, b"")
+        assert partition.log.end_offset == 1
+        assert records == []
+    assert len(records) == 1
+    data = await fetched(reader)
+    assert (data.high_watermark, bytes(data.records)) == (1, records[0])
+
+
+async def test_fewer_than_flush_messages_are_read_at_once(serving: Serving, disk: Disk) -> None:
+    """The one that reaches the number waits, and those behind it wait with it."""
+    client = await serving.connect()
+    await client.create_topic("third", 1, {"flush.messages": "3"})
+    partition = serving.broker.services.partitions.find("third", 0)
+    async with held_up(disk) as nursery:
+        for _ in range(2):
+            await produced(client, "third")
+        assert partition.high_watermark == 2
+        for end_offset in (3, 4):
+            nursery.start_soon(produced, await serving.connect(), "third")
+            await until(lambda end_offset=end_offset: partition.log.end_offset == end_offset)
+        assert partition.high_watermark == 2
+    assert partition.high_watermark == 4
+
+
+async def test_whose_producer_has_left_is_read_all_the_same(serving: Serving, disk: Disk) -> None:
+    """It is flushed although nobody waits for the answer."""
+    clients = [await serving.connect() for _ in range(2)]
+    partition = serving.broker.services.partitions.find("t", 0)
+    disk.syncing.clear()
+    for number, client in enumerate(clients, 1):
+        await client.send(produce_request("t", records=batch("v")), PRODUCE_VERSION)
+        await until(lambda number=number: partition.log.end_offset == number)
+    for client in clients:
+        await client.stream.aclose()
+    disk.syncing.set()
+    await until(lambda: partition.high_watermark == 2)
+    assert partition.log.recovery_point == 2
+
+
+async def test_what_could_not_be_synced_is_not_read_before_it_is(serving: Serving, disk: Disk) -> None:
+    """Its producer was refused; with the next that is taken, the disk has both."""
+    client = await serving.connect()
+    partition = serving.broker.services.partitions.find("t", 0)
+    disk.refuses = lambda operation, path: operation == "sync" and "t-0" in path
+    assert await produced(client) == STORAGE_ERROR
+    assert (partition.high_watermark, partition.log.end_offset) == (0, 1)
+    disk.refuses = lambda operation, path: False
+    assert await produced(client) == 0
+    assert partition.high_watermark == 2
 
 
 async def test_who_comes_while_a_sync_runs_shares_the_next(serving: Serving, disk: Disk) -> None:
@@ -243,20 +326,6 @@ async def test_in_memory_there_is_nothing_to_wait_for() -> None:
         client = await serving.connect()
         await client.create_topic("t", 1, EACH)
         assert await produced(client) == 0
-
-
-async def test_everything_is_flushed_at_the_end(tmp_path: Path, disk: Disk, autojump_clock: MockClock) -> None:
-    """But for what the disk refuses; nothing is synced that is there, nor in memory."""
-    logs = LogDirectory.open(FailingFiles(tmp_path))
-    written = [logs.create("t", index, UUID(int=7)) for index in range(20)]
-    for log in written[:15]:
-        log.append(batch("v"), leader_epoch=0, now_ms=NOW_MS)
-    disk.refuses = lambda operation, path: operation == "sync" and "t-3/" in path
-    await Flusher(inline, Timers(), is_durable=False).flush_all(written)
-    assert disk.synced == []
-    await Flusher(inline, Timers(), is_durable=True).flush_all(written)
-    assert [log.recovery_point for log in written] == [1, 1, 1, 0] + [1] * 11 + [0] * 5
-    assert len(disk.synced) == 15
 
 
 # --- flush.ms, on a virtual clock

@@ -104,6 +104,43 @@ async def test_a_cold_range_is_read_ahead_piece_by_piece(
     await client.aclose()
 
 
+@pytest.mark.parametrize("range_bytes", [1 << 16, 16 << 20], ids=["many ranges", "one range"])
+async def test_a_long_reply_lets_others_run(
+    listener: socket.socket, tmp_path: Path, range_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once in a millisecond or so, whether it is made of many ranges or of one, and not after each call."""
+    now_s = 0.0
+    calls = turns = 0
+
+    def sendfile(_out: int, _in: int, _position: int, size: int) -> int:
+        nonlocal now_s, calls
+        now_s += size / (4 << 30)  # 0.25 ms for each MiB
+        calls += 1
+        return size
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await trio.lowlevel.checkpoint()
+
+    monkeypatch.setattr(os, "sendfile", sendfile)
+    monkeypatch.setattr("kpy.server.network.perf_counter", lambda: now_s)
+    file = DiskFiles(tmp_path).open("log")
+    file.append(bytes(16 << 20))
+    ranges = [file.range(position, range_bytes) for position in range(0, 16 << 20, range_bytes)]
+    stream, client = await connect(listener)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(others)
+        await stream.send(ranges)
+        nursery.cancel_scope.cancel()
+    stream.close()
+    await client.aclose()
+    assert now_s == pytest.approx(0.004, rel=0.1)
+    assert 2 <= turns <= 4
+    assert calls >= 16
+
+
 async def test_what_was_in_memory_may_not_be_after_a_while(
     listener: socket.socket, tmp_path: Path, disk: Disk, autojump_clock: trio.testing.MockClock
 ) -> None:

@@ -7,6 +7,9 @@ import pytest
 from kpy.storage.disk_files import DiskFiles
 from kpy.storage.files import Files
 from kpy.storage.memory_files import MemoryFiles
+from tests.server.failing_files import disk
+
+__all__ = ["disk"]
 
 
 @pytest.fixture(params=["disk", "memory"])

@@ -165,6 +165,9 @@ class CrashingFile:
     def truncate(self, size: int) -> None:
         self._files.do(lambda: self._node.cut(size))
 
+    def begin_sync(self) -> None:
+        pass
+
     def sync(self) -> None:
         self._files.wait_for(self._node.sync)
 
@@ -295,6 +298,9 @@ class CrashingFiles:
         return None
 
     def set_modified_ms(self, path: str, modified_ms: int) -> None:
+        pass
+
+    def begin_sync(self, path: str) -> None:
         pass
 
     def sync(self, path: str) -> None:

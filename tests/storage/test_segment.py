@@ -72,10 +72,12 @@ def test_reaching(timestamps: list[int], wanted: int) -> None:
             sized_batch(100, timestamp=timestamp, base_offset=BASE + number), BASE + number, BASE + number, timestamp
         )
     for start in (0, len(timestamps) // 2):
-        found = [header.base_offset - BASE for _, header in segment.reaching(wanted, BASE + start)]
+        walk = segment.start_of(wanted, BASE + start)
+        reaching = () if walk is None else segment.reaching(walk, wanted, BASE + start, may_wait=True)
+        found = [header.base_offset - BASE for _, header in reaching]
         assert found == [number for number in range(start, len(timestamps)) if timestamps[number] >= wanted]
-    assert segment.max_timestamp == max(timestamps)
-    assert segment.max_timestamp_offset == BASE + timestamps.index(max(timestamps))
+    largest = max(timestamps)
+    assert segment.largest_timestamp(may_wait=True) == (largest, BASE + timestamps.index(largest))
 
 
 def test_load(files: Files) -> None:
@@ -86,7 +88,7 @@ def test_load(files: Files) -> None:
     segment.close()
     loaded = Segment(files, "t-0", BASE, 200)
     assert loaded.load() == 110
-    assert (loaded.max_timestamp, loaded.max_timestamp_offset, loaded.first_timestamp) == (NOW_MS + 9, 109, NOW_MS)
+    assert (*loaded.largest_timestamp(may_wait=True), loaded.first_timestamp) == (NOW_MS + 9, 109, NOW_MS)
     fill(loaded, 3, first=10)
     segment = new_segment(MemoryFiles())
     fill(segment, 13)

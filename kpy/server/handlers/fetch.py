@@ -5,7 +5,7 @@ its segment files, which go out without passing through here. The limits are sof
 that has any always gives a whole one (KIP-74). Sessions are in `kpy.server.fetch_sessions` (KIP-227).
 """
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 from functools import partial
 from typing import NamedTuple
 from uuid import UUID
@@ -24,7 +24,7 @@ from kpy.protocol.messages.fetch import (
     LeaderIdAndEpoch,
     PartitionData,
 )
-from kpy.server.cold_reads import PREPARATIONS_MAX, NotReady
+from kpy.server.cold_reads import PREPARATIONS_MAX, NotReady, prepare_all
 from kpy.server.context import RequestContext
 from kpy.server.fetch_sessions import TOPIC_IDS_SINCE, FetchSession
 from kpy.server.handlers import handles
@@ -61,7 +61,8 @@ def fetch(request: FetchRequest, context: RequestContext) -> FetchResponse | Awa
 def _is_enough(reading: "_Reading") -> bool:
     request = reading.request
     at_once = request.max_wait_ms <= 0 or reading.context.services.stopping
-    return at_once or reading.size_bytes >= request.min_bytes or reading.failed or not reading.watched
+    is_all = reading.size_bytes >= request.min_bytes or reading.failed or not reading.watched
+    return at_once or is_all or bool(reading.unready)
 
 
 async def _prepare(reading: "_Reading", session: FetchSession | None, deadline: float) -> FetchResponse:
@@ -91,8 +92,8 @@ async def _wait(reading: "_Reading", session: FetchSession | None, waiter: Waite
                 partition.waiters.discard(waiter)
         reading.read()
         await reading.prepare()
-        enough = reading.size_bytes >= reading.request.min_bytes
-        if enough or reading.failed or patience.cancelled_caught or reading.context.services.stopping:
+        enough = reading.size_bytes >= reading.request.min_bytes or reading.failed or reading.unready
+        if enough or patience.cancelled_caught or reading.context.services.stopping:
             return _respond(reading, session)
         waiter = _watch(reading)
 
@@ -146,7 +147,7 @@ class _Reading:
         self.answers: list[FetchableTopicResponse] = []
         self.unready: list[tuple[Partition, NotReady]] = []
         self._readable: dict[Partition, int] = {}
-        self._may_wait = False
+        self._refused: dict[Partition, KafkaError] = {}
         self._partitions = context.services.partitions
         self._committed_only = request.isolation_level == READ_COMMITTED
         self._replica_id = (
@@ -165,21 +166,23 @@ class _Reading:
         self.answers = [self._read_topic(topic) for topic in self._topics]
 
     async def prepare(self) -> None:
-        """Have done what stands in the way of an answer, and read again, until nothing does."""
+        """Have done what stands in the way of an answer, and read again, until nothing does or it does not help."""
         for _ in range(PREPARATIONS_MAX):
             unready = self.unready
             if not unready:
                 return
-            results = await self.context.services.read_in_worker(partial(_prepare_all, unready))
+            results = await self.context.services.read_in_worker(
+                partial(prepare_all, [reason for _, reason in unready])
+            )
             for (partition, reason), result in zip(unready, results, strict=True):
-                readable_bytes = reason.learn(result)
+                try:
+                    readable_bytes = reason.learn(result)
+                except KafkaError as error:
+                    self._refused[partition] = error
+                    continue
                 if readable_bytes is not None:
                     self._readable[partition] = readable_bytes
             self.read()
-        if self.unready:
-            self._may_wait = True
-            self.read()
-            self._may_wait = False
 
     def _resolve(self, asked: FetchTopic) -> _Topic:
         image = self._partitions.image
@@ -237,6 +240,8 @@ class _Reading:
 
     def _read_records(self, partition: Partition, asked: FetchPartition) -> PartitionData:
         self.watched.append(partition)
+        if partition in self._refused:
+            raise self._refused[partition]
         try:
             read = partition.read(
                 asked.fetch_offset,
@@ -244,7 +249,6 @@ class _Reading:
                 committed_only=self._committed_only,
                 at_least_one=self.size_bytes == 0,
                 readable_bytes=self._readable.get(partition) if self._readable else None,
-                may_wait=self._may_wait,
             )
         except NotReady as reason:
             self.unready.append((partition, reason))
@@ -275,11 +279,6 @@ class _Reading:
         if known is not None and self.context.version >= CURRENT_LEADER_SINCE:
             data.current_leader = LeaderIdAndEpoch(leader_id=known.leader, leader_epoch=known.leader_epoch)
         return data
-
-
-def _prepare_all(unready: Sequence[tuple[Partition, NotReady]]) -> list[object]:
-    """What a worker does for a fetch; for many partitions at once, for each hand-over costs."""
-    return [reason.prepare() for _partition, reason in unready]
 
 
 def _describe(partition: Partition, asked: FetchPartition) -> PartitionData:

@@ -1,10 +1,14 @@
 """ListOffsets: the offset that belongs to a timestamp or to an end of the log.
 
 Follows Partition.fetchOffsetForTimestamp and ReplicaManager.fetchOffset. Without tiered storage the local log is the
-whole log: its local start is its start, and nothing is tiered or waits to be.
+whole log: its local start is its start, and nothing is tiered or waits to be. An offset by time that the disk has to be
+waited for is looked up again when a worker has been there; only its client waits.
 """
 
 from collections import Counter
+from collections.abc import Awaitable
+from functools import partial
+from typing import NamedTuple
 
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.protocol.messages.list_offsets import (
@@ -14,6 +18,7 @@ from kpy.protocol.messages.list_offsets import (
     ListOffsetsResponse,
     ListOffsetsTopicResponse,
 )
+from kpy.server.cold_reads import NotReady, prepare_all
 from kpy.server.context import RequestContext
 from kpy.server.handlers import handles
 from kpy.server.partitions import Partition
@@ -38,23 +43,76 @@ SPECIAL_SINCE = {
 READ_UNCOMMITTED, READ_COMMITTED = 0, 1
 
 
+class _Asked(NamedTuple):
+    """One partition of the request, and the answers of its topic."""
+
+    topic: str
+    partition: ListOffsetsPartition
+    is_named_twice: bool
+    answers: dict[int, ListOffsetsPartitionResponse]
+
+
 @handles(ListOffsetsRequest)
-def list_offsets(request: ListOffsetsRequest, context: RequestContext) -> ListOffsetsResponse:
+def list_offsets(
+    request: ListOffsetsRequest, context: RequestContext
+) -> ListOffsetsResponse | Awaitable[ListOffsetsResponse]:
     """Look up each partition; one that is named twice is refused."""
-    topics = []
-    for topic in request.topics:
-        named = Counter(asked.partition_index for asked in topic.partitions)
-        answers: dict[int, ListOffsetsPartitionResponse] = {}
-        for asked in topic.partitions:
-            try:
-                if named[asked.partition_index] > 1:
-                    raise KafkaError(ErrorCode.INVALID_REQUEST, "the partition is named twice")
-                answer = _look_up(topic.name, asked, request.isolation_level, context)
-            except KafkaError as error:
-                answer = ListOffsetsPartitionResponse(partition_index=asked.partition_index, error_code=error.code)
-            answers[asked.partition_index] = answer
-        topics.append(ListOffsetsTopicResponse(name=topic.name, partitions=list(answers.values())))
-    return ListOffsetsResponse(topics=topics)
+    lookups = _Lookups(request, context)
+    return lookups.prepared() if lookups.unready else lookups.response()
+
+
+class _Lookups:
+    """All that a request names, looked up as often as it takes."""
+
+    def __init__(self, request: ListOffsetsRequest, context: RequestContext) -> None:
+        self._context = context
+        self._isolation_level = request.isolation_level
+        self._answers: list[tuple[str, dict[int, ListOffsetsPartitionResponse]]] = []
+        self.unready: list[tuple[_Asked, NotReady]] = []
+        for topic in request.topics:
+            named = Counter(asked.partition_index for asked in topic.partitions)
+            answers = {index: ListOffsetsPartitionResponse(partition_index=index, error_code=0) for index in named}
+            self._answers.append((topic.name, answers))
+            for asked in topic.partitions:
+                self._look_up(_Asked(topic.name, asked, named[asked.partition_index] > 1, answers))
+
+    def response(self) -> ListOffsetsResponse:
+        topics = [
+            ListOffsetsTopicResponse(name=name, partitions=list(answers.values())) for name, answers in self._answers
+        ]
+        return ListOffsetsResponse(topics=topics)
+
+    async def prepared(self) -> ListOffsetsResponse:
+        """Each time that something is looked up again more of the log is known."""
+        while unready := self.unready:
+            reasons = [reason for _, reason in unready]
+            results = await self._context.services.read_in_worker(partial(prepare_all, reasons))
+            self.unready = []
+            for (asked, reason), result in zip(unready, results, strict=True):
+                try:
+                    reason.learn(result)
+                except KafkaError as error:
+                    self._refuse(asked, error)
+                else:
+                    self._look_up(asked)
+        return self.response()
+
+    def _look_up(self, asked: _Asked) -> None:
+        try:
+            if asked.is_named_twice:
+                raise KafkaError(ErrorCode.INVALID_REQUEST, "the partition is named twice")
+            answer = _look_up(asked.topic, asked.partition, self._isolation_level, self._context)
+        except NotReady as reason:
+            self.unready.append((asked, reason))
+        except KafkaError as error:
+            self._refuse(asked, error)
+        else:
+            asked.answers[answer.partition_index] = answer
+
+    @staticmethod
+    def _refuse(asked: _Asked, error: KafkaError) -> None:
+        index = asked.partition.partition_index
+        asked.answers[index] = ListOffsetsPartitionResponse(partition_index=index, error_code=error.code)
 
 
 def _look_up(
