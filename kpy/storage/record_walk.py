@@ -15,6 +15,8 @@ _BETWEEN_ATTEMPTS_MAX: Final = 256
 """Records read one by one, at most, before a run is looked for again."""
 _COPIED_RECORD_BYTES_MAX: Final = 2048
 """Up to this mean size of a record, reading from a copy of the batch is quicker than reading from a view of it."""
+_COPIED_BYTES_MAX: Final = 8 * 1024 * 1024
+"""What is copied in some milliseconds: nobody else runs meanwhile."""
 _INT64_MAX: Final = (1 << 63) - 1
 _INT64_MIN: Final = -(1 << 63)
 
@@ -43,7 +45,8 @@ def walk(data: Buffer, count: int, *, unlike_max: int = sys.maxsize) -> Walk:
     TooManyUnlike if it is, or seems to be, more work than reading `unlike_max` of them one by one.
     """
     left = unlike_max
-    view = bytes(data) if len(data) <= count * _COPIED_RECORD_BYTES_MAX else memoryview(data)
+    may_copy = len(data) <= min(count * _COPIED_RECORD_BYTES_MAX, _COPIED_BYTES_MAX)
+    view = bytes(data) if may_copy else memoryview(data)
     walker = _Walker(view)
     index = position = 0
     one_by_one = SHORTEST_RUN
