@@ -32,6 +32,7 @@ class Scale:
     catch_up_bytes: int
     partitions: int
     storm_s: float
+    compacted_records: int
     members: int
     requests_per_member: int
 
@@ -48,6 +49,7 @@ FULL = Scale(
     catch_up_bytes=2_000_000_000,
     partitions=10_000,
     storm_s=5.0,
+    compacted_records=2_500_000,
     members=1_000,
     requests_per_member=40,
 )
@@ -63,6 +65,7 @@ QUICK = Scale(
     catch_up_bytes=8_000_000,
     partitions=50,
     storm_s=0.3,
+    compacted_records=100_000,
     members=100,
     requests_per_member=4,
 )

@@ -13,19 +13,21 @@ import os
 import uuid
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 
 import pytest
 
-from interop_tests.brokers import Broker, KpyBroker, RemoteBroker
+from interop_tests.brokers import Broker, KpyBroker, OwnBroker, RemoteBroker
 from interop_tests.kafka_python_clients import Clients
 from interop_tests.oracle.libraries import ToolchainMissing
 from interop_tests.oracle.node import KafkaNode
 
 RESTARTING_FIXTURES = {"restartable_broker", "before", "left_files", "exchange"}
-DIRECTORY_FIXTURES = {"cleaning_broker"}
+DIRECTORY_FIXTURES = {"cleaning_broker", "group_log"}
 """Those of brokers that are started for a module, with settings of its own, and whose directory is looked into."""
+SETTINGS_FIXTURES = {"limiting_broker"}
+"""Those of brokers that are started for a module, with settings of its own."""
 REQUIRE_ALL = os.environ.get("KPY_REQUIRE_ALL") == "1"
 
 
@@ -76,6 +78,8 @@ def _why_left_out(item: pytest.Item, config: pytest.Config) -> str | None:
             return f"{name} is not ours to start with other settings"
         if name == "kpy" and config.getoption("--storage") == "memory":
             return "kpy in memory has no directory to look into"
+    if SETTINGS_FIXTURES & set(getattr(item, "fixturenames", ())) and name not in ("kpy", "kafka"):
+        return f"{name} is not ours to start with other settings"
     return None
 
 
@@ -123,6 +127,16 @@ def session_broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
     with closing(broker):
         broker.start()
         yield broker
+
+
+def with_settings(config: pytest.Config, settings: Mapping[str, str]) -> OwnBroker:
+    """A broker like the one under test that is told something else; for whoever starts it, and closes it.
+
+    A fixture that asks for one has its name above, so that it is left out where the broker is not ours.
+    """
+    if config.getoption("--broker") == "kafka":
+        return KafkaNode(settings=settings)
+    return KpyBroker(settings=settings, storage=config.getoption("--storage"))
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
 """kafka-python as the scenarios use it: clients that close themselves, and the few steps that every scenario takes."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
+from kafka.errors import KafkaConnectionError
 
 from interop_tests.eventually import eventually
 
@@ -66,6 +67,20 @@ def collect_assignment(consumer: KafkaConsumer) -> None:
     coordinator = consumer._coordinator
     if coordinator._join_task is not None:
         coordinator.request_rejoin()
+
+
+def records_polled(consumer: KafkaConsumer, timeout_ms: int) -> Iterator[ConsumerRecord]:
+    """What one poll brings; nothing if the broker is away.
+
+    kafka-python 3.0 lets a failure to connect out of `poll`, where it comes while the group's coordinator is sought and
+    metadata is asked for. A program has to go on.
+    """
+    try:
+        polled = consumer.poll(timeout_ms=timeout_ms)
+    except KafkaConnectionError:
+        return
+    for batch in polled.values():
+        yield from batch
 
 
 def partitions_of(topic: str, count: int) -> list[TopicPartition]:

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -56,13 +56,18 @@ class LineProcess:
 
     def wait_for(self, count: int, *, within_s: float = PATIENCE_S) -> None:
         """Until it has printed that many lines."""
+        self.wait_until(lambda: len(self.lines) >= count, f"{count} lines", within_s=within_s)
 
-        def enough() -> bool:
-            if len(self.lines) < count and self._process.poll():
-                raise RuntimeError(f"{self._process.args!r} ended with {self._process.returncode}: {self.errors()}")
-            return len(self.lines) >= count
+    def wait_until(self, condition: Callable[[], bool], what: str, *, within_s: float = PATIENCE_S) -> None:
+        """Until that holds of what it prints; RuntimeError if it fails before."""
 
-        eventually(enough, f"{count} lines", within_s=within_s)
+        def holds() -> bool:
+            failed = self._process.poll()
+            if not condition() and failed:
+                raise RuntimeError(f"{self._process.args!r} ended with {failed}: {self.errors()}")
+            return condition()
+
+        eventually(holds, what, within_s=within_s)
 
     def finish(self, within_s: float = PATIENCE_S) -> int:
         """End of input; its exit status."""

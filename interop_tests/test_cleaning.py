@@ -15,8 +15,8 @@ from kafka.protocol.producer import ProduceRequest
 from kafka.record.default_records import DefaultRecordBatch
 from kafka.record.memory_records import MemoryRecordsBuilder
 
-from interop_tests.brokers import KpyBroker, OwnBroker
-from interop_tests.conftest import skipping_what_is_missing
+from interop_tests.brokers import OwnBroker
+from interop_tests.conftest import skipping_what_is_missing, with_settings
 from interop_tests.eventually import eventually
 from interop_tests.kafka_python_clients import Clients
 from interop_tests.oracle.node import KafkaNode
@@ -37,8 +37,7 @@ BATCH_HEADER = struct.Struct(">qiibIhiqqqhii")
 def cleaning_broker(request: pytest.FixtureRequest) -> Iterator[OwnBroker]:
     """A broker that cleans all the time."""
     with skipping_what_is_missing():
-        kafka = request.config.getoption("--broker") == "kafka"
-        broker: OwnBroker = KafkaNode(settings=SETTINGS) if kafka else KpyBroker(settings=SETTINGS)
+        broker = with_settings(request.config, SETTINGS)
     with closing(broker):
         broker.start()
         yield broker

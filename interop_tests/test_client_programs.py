@@ -141,7 +141,9 @@ def test_restart_in_the_middle(
         for line in lines[200:]:
             producer.send(line)
         assert producer.finish(PROCESS_PATIENCE_S) == 0, producer.errors()
-        eventually(lambda: set(lines) <= set(consumer.lines), "everything at the consumer", within_s=PROCESS_PATIENCE_S)
+        consumer.wait_until(
+            lambda: set(lines) <= set(consumer.lines), "everything at the consumer", within_s=PROCESS_PATIENCE_S
+        )
     assert stored_values(clients, topic, 1, 300) == [line.encode() for line in lines]
 
 

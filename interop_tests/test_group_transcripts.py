@@ -17,7 +17,7 @@ from interop_tests.transcripts.consumer_talk import ConsumerTalk
 from interop_tests.transcripts.conversation import Conversation
 from interop_tests.transcripts.random_talk import random_talk
 from interop_tests.transcripts.told import TOLD, Told
-from interop_tests.wire import Wire
+from interop_tests.wire import Wire, await_coordinator
 
 RECORDED = Path(__file__).parent / "transcripts" / "recorded"
 SEEDS = range(12)
@@ -36,7 +36,9 @@ def conversation(
     def have(name: str, tell: Told) -> None:
         record = RECORDED / f"{name}.txt"
         topics = {name: clients.topic(partitions=3, name=name) for name in ("topic", "other")}
-        with Conversation(broker, unique("group"), topics, None if recording else record.read_text()) as talk:
+        group = unique("group")
+        await_coordinator(broker, group)
+        with Conversation(broker, group, topics, None if recording else record.read_text()) as talk:
             tell(talk)
             if recording:
                 record.write_text(talk.text)

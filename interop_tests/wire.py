@@ -4,9 +4,11 @@ import socket
 import struct
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-from kafka.protocol.consumer import FetchRequest
+from kafka.errors import UnknownMemberIdError
+from kafka.protocol.consumer import FetchRequest, HeartbeatRequest
+from kafka.protocol.metadata import FindCoordinatorRequest
 from kafka.protocol.parser import KafkaProtocol
 from kafka.protocol.producer import ProduceRequest
 from kafka.record.default_records import DefaultRecordBatch
@@ -14,6 +16,9 @@ from kafka.record.memory_records import MemoryRecords, MemoryRecordsBuilder
 
 from interop_tests.brokers import Broker
 from interop_tests.eventually import PATIENCE_S, eventually
+from kpy.protocol.schema import Request, Response
+
+R = TypeVar("R", bound=Response)
 
 NO_LEADER_YET = (3, 5, 6)
 """UNKNOWN_TOPIC_OR_PARTITION, LEADER_NOT_AVAILABLE, NOT_LEADER_OR_FOLLOWER: what Kafka says of what is new to it."""
@@ -54,8 +59,8 @@ class Wire:
 
     def receive_frame(self) -> bytes:
         """One frame with its length; EOFError if the broker has closed the connection."""
-        length = self._receive_exactly(4)
-        return length + self._receive_exactly(struct.unpack(">i", length)[0])
+        length = receive_exactly(self.socket, 4)
+        return length + receive_exactly(self.socket, struct.unpack(">i", length)[0])
 
     def closed_by_broker(self) -> bool:
         """Is there an end instead of an answer?"""
@@ -65,14 +70,38 @@ class Wire:
             return True
         return False
 
-    def _receive_exactly(self, size: int) -> bytes:
-        received = bytearray()
-        while len(received) < size:
-            chunk = self.socket.recv(size - len(received))
-            if not chunk:
-                raise EOFError("closed by the broker")
-            received += chunk
-        return bytes(received)
+
+class Dialogue:
+    """One socket that speaks kpy's own codec, for what kafka-python's does not know.
+
+    `tests/protocol` holds it against Kafka's.
+    """
+
+    def __init__(self, broker: Broker) -> None:
+        self._socket = socket.create_connection((broker.host, broker.port), timeout=PATIENCE_S)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def ask(self, request: Request, response: type[R], version: int) -> R:
+        is_flexible = version >= request.flexible_since
+        header = struct.pack(">hhih", request.api, version, 1, 4) + b"talk" + (b"\0" if is_flexible else b"")
+        frame = header + request.encode(version)
+        self._socket.sendall(struct.pack(">i", len(frame)) + frame)
+        (length,) = struct.unpack(">i", receive_exactly(self._socket, 4))
+        body = receive_exactly(self._socket, length)
+        return response.decode(body[5 if is_flexible else 4 :], version)
+
+
+def receive_exactly(source: socket.socket, size: int) -> bytes:
+    """That many bytes; EOFError if the broker ends before."""
+    received = bytearray()
+    while len(received) < size:
+        chunk = source.recv(size - len(received))
+        if not chunk:
+            raise EOFError("closed by the broker")
+        received += chunk
+    return bytes(received)
 
 
 def batch(
@@ -92,6 +121,22 @@ def batch(
         builder.append(timestamp_ms, None, value, [])
     builder.close()
     return bytes(builder.buffer())
+
+
+def await_coordinator(broker: Broker, group: str) -> None:
+    """Return when the group, which nobody knows yet, has a coordinator that answers.
+
+    Asking for one makes a fresh broker create its topic.
+    """
+    find = FindCoordinatorRequest(key_type=0, coordinator_keys=[group])
+    beat = HeartbeatRequest(group_id=group, generation_id=0, member_id="nobody", group_instance_id=None)
+    with Wire(broker) as wire:
+
+        def answers() -> bool:
+            wire.ask(find, 4)
+            return bool(wire.ask(beat, 4).error_code == UnknownMemberIdError.errno)
+
+        eventually(answers, f"a coordinator of {group}")
 
 
 def append(broker: Broker, topic: str, records: bytes, *, partition: int = 0) -> tuple[int, int]:

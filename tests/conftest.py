@@ -2,13 +2,13 @@
 Java, started once and only if a test asks for it.
 """
 
-import os
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 
-from tests.protocol.java_codec import JavaCodec, missing
+from tests.java_process import require_java
+from tests.protocol.java_codec import JavaCodec
 from tests.sweeps import SOAK_FACTOR
 
 settings.register_profile(
@@ -19,10 +19,7 @@ settings.load_profile("kpy")
 
 @pytest.fixture(scope="session")
 def java(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JavaCodec]:
-    """Apache Kafka's own classes; a test is skipped without them, and fails if `KPY_REQUIRE_ALL` is set."""
-    if reason := missing():
-        if os.environ.get("KPY_REQUIRE_ALL"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+    """Apache Kafka's own classes."""
+    require_java()
     with JavaCodec(tmp_path_factory.mktemp("java")) as codec:
         yield codec

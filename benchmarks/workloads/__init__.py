@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from benchmarks.brokers import RunningBroker
 from benchmarks.metrics import Measurements, Scale
 from benchmarks.workloads.bystander import bystander
+from benchmarks.workloads.compaction import compaction
 from benchmarks.workloads.end_to_end import end_to_end
 from benchmarks.workloads.groups import group_from_nothing, members_at_work, new_groups
 from benchmarks.workloads.log import catch_up, many_partitions, partitions
@@ -30,5 +31,5 @@ SUITES: Mapping[str, tuple[Workload, ...]] = {
         smallest_requests,
     ),
     "groups": (group_from_nothing, members_at_work),
-    "log": (partitions, catch_up, bystander, many_partitions),
+    "log": (partitions, catch_up, bystander, compaction, many_partitions),
 }

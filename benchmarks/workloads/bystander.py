@@ -45,7 +45,7 @@ def _during_catch_up(broker: RunningBroker, scale: Scale) -> Measurements:
         drop_from_page_cache(broker)
         broker.start()
         _await_records(broker, topic)
-        with _beating(broker, taken_us):
+        with beating(broker, taken_us):
             read(broker, topic, 1)
     return {CATCH_UP_P50: percentile(taken_us, 50), CATCH_UP_P99: percentile(taken_us, 99)}
 
@@ -75,12 +75,12 @@ def _during_storm(broker: RunningBroker, scale: Scale) -> Measurements:
         frame = wire.produce(topic, partition, batch)
         with wire.Connection(broker.port) as connection:
             while time.perf_counter() < deadline:
-                _produce(connection, frame, topic)
+                produce_one(connection, frame, topic)
                 written[partition] += 1
 
     taken_us: list[float] = []
     started = time.perf_counter()
-    with _beating(broker, taken_us):
+    with beating(broker, taken_us):
         _together([partial(write, partition) for partition in range(WRITERS)])
     elapsed_s = time.perf_counter() - started
     return {
@@ -91,7 +91,7 @@ def _during_storm(broker: RunningBroker, scale: Scale) -> Measurements:
 
 
 @contextmanager
-def _beating(broker: RunningBroker, taken_us: list[float]) -> Iterator[None]:
+def beating(broker: RunningBroker, taken_us: list[float]) -> Iterator[None]:
     """Heartbeats within the block, one after the other with a pause; how long each took."""
     ended = threading.Event()
 
@@ -132,7 +132,7 @@ def _together(work: list[Callable[[], None]]) -> None:
         raise failures[0]
 
 
-def _produce(connection: wire.Connection, frame: bytes, topic: str) -> None:
+def produce_one(connection: wire.Connection, frame: bytes, topic: str) -> None:
     """Until it is taken: a broker may not know for a moment that it leads a new topic."""
     deadline = time.monotonic() + clients.TIMEOUT_S
     while error := wire.produce_error(connection.exchange(frame), topic):

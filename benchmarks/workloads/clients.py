@@ -5,7 +5,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from confluent_kafka import Consumer, KafkaException, Producer
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # not in its __all__
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its __all__
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+)
 
 from benchmarks.brokers import RunningBroker
 
@@ -27,6 +33,24 @@ def create_topic(
             return
         time.sleep(0.05)
     raise TimeoutError(f"{topic} has no leaders after {TIMEOUT_S:g} s")
+
+
+def alter_topic(broker: RunningBroker, topic: str, config: Mapping[str, str]) -> None:
+    """Set these configs of the topic, and leave the others."""
+    _alter(AdminClient(_configuration(broker, {})), ConfigResource.Type.TOPIC, topic, config)
+
+
+def alter_broker(broker: RunningBroker, config: Mapping[str, str]) -> None:
+    """Set these configs of the broker, which is the only one, while it runs."""
+    admin = AdminClient(_configuration(broker, {}))
+    [broker_id] = admin.list_topics(timeout=TIMEOUT_S).brokers
+    _alter(admin, ConfigResource.Type.BROKER, str(broker_id), config)
+
+
+def _alter(admin: AdminClient, kind: ConfigResource.Type, name: str, config: Mapping[str, str]) -> None:
+    entries = [ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in config.items()]
+    for altered in admin.incremental_alter_configs([ConfigResource(kind, name, incremental_configs=entries)]).values():
+        altered.result(TIMEOUT_S)
 
 
 def producer(broker: RunningBroker, **settings: str | int) -> Producer:

@@ -8,6 +8,8 @@ CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 SESSION_TIMEOUT_MS = 2000
 HEARTBEAT_INTERVAL_MS = 200
 AUTO_COMMIT_INTERVAL_MS = 200
+RECONNECT_BACKOFF_MAX_MS = 500
+"""A broker may be away for ten seconds on a busy machine: nobody shall wait as long again for the next attempt."""
 
 
 @dataclass(frozen=True, slots=True)

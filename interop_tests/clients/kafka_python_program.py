@@ -11,14 +11,15 @@ from kafka.admin import ConfigResource
 from interop_tests.clients import (
     AUTO_COMMIT_INTERVAL_MS,
     HEARTBEAT_INTERVAL_MS,
+    RECONNECT_BACKOFF_MAX_MS,
     SESSION_TIMEOUT_MS,
     Client,
     TopicDescription,
 )
 from interop_tests.clients.python_programs import program, run
+from interop_tests.kafka_python_clients import records_polled
 
-POLL_MS = 3000
-"""Longer than a rebalance takes: one that a poll leaves half done can cost the assignment (docs/not-done.md)."""
+POLL_MS = 500
 
 
 class KafkaPython(Client):
@@ -52,7 +53,14 @@ class KafkaPython(Client):
 
 def produce(bootstrap: str, topic: str, codec: str) -> int:
     compression = None if codec == "none" else codec
-    with closing(KafkaProducer(bootstrap_servers=bootstrap, compression_type=compression, linger_ms=10)) as producer:
+    with closing(
+        KafkaProducer(
+            bootstrap_servers=bootstrap,
+            compression_type=compression,
+            linger_ms=10,
+            reconnect_backoff_max_ms=RECONNECT_BACKOFF_MAX_MS,
+        )
+    ) as producer:
         pending = [producer.send(topic, line.rstrip("\n").encode()) for line in sys.stdin]
         producer.flush(60)
         return 0 if all(future.succeeded() for future in pending) else 1
@@ -69,12 +77,12 @@ def consume(bootstrap: str, topic: str, group: str) -> None:
         session_timeout_ms=SESSION_TIMEOUT_MS,
         heartbeat_interval_ms=HEARTBEAT_INTERVAL_MS,
         auto_commit_interval_ms=AUTO_COMMIT_INTERVAL_MS,
+        reconnect_backoff_max_ms=RECONNECT_BACKOFF_MAX_MS,
     )
     with closing(consumer):
         while not stopped:
-            for batch in consumer.poll(timeout_ms=POLL_MS).values():
-                for record in batch:
-                    print(record.value.decode())
+            for record in records_polled(consumer, POLL_MS):
+                print(record.value.decode())
 
 
 if __name__ == "__main__":

@@ -3,19 +3,16 @@
 Nothing is held there, so that each request has its reply at once; after each the transcript has the group as
 ConsumerGroupDescribe, or DescribeGroups, shows it. What Apache Kafka leaves to chance is left out: members choose the
 assignor `range`, which sorts them, patterns are resolved when it pleases, and ids that brokers make are not shown.
-
-The codec is kpy's own, for kafka-python does not know the protocol. `tests/protocol` holds it against Kafka's.
 """
 
-import socket
-import struct
 from collections.abc import Mapping
 from itertools import count
 from random import Random
-from typing import Any, TypeVar
+from typing import Any
 
 from interop_tests.brokers import Broker
-from interop_tests.eventually import PATIENCE_S, eventually
+from interop_tests.eventually import eventually
+from interop_tests.wire import Dialogue
 from kpy.groups.partitioning import partition_for
 from kpy.protocol.embedded import (
     ConsumerProtocolAssignment,
@@ -29,13 +26,10 @@ from kpy.protocol.messages import consumer_group_describe as described
 from kpy.protocol.messages import consumer_group_heartbeat as modern
 from kpy.protocol.messages import describe_groups as classic
 from kpy.protocol.messages import find_coordinator, heartbeat, join_group, leave_group, offset_commit, sync_group
-from kpy.protocol.schema import Request, Response
 
 STEPS = 60
 LONG_MS = 40_000
 OFFSETS_PARTITIONS = 50
-FLEXIBLE_SINCE = {10: 3, 11: 6, 14: 4, 12: 4, 13: 4, 8: 8, 15: 5}
-M = TypeVar("M", bound=Response)
 
 
 class ConsumerTalk:
@@ -43,7 +37,7 @@ class ConsumerTalk:
 
     def __init__(self, broker: Broker, group: str, topics: Mapping[str, str], seed: int) -> None:
         self.lines: list[str] = []
-        self._socket = socket.create_connection((broker.host, broker.port), timeout=PATIENCE_S)
+        self._dialogue = Dialogue(broker)
         self._group = group
         self._topics = dict(topics)
         self._random = Random(seed)
@@ -58,7 +52,7 @@ class ConsumerTalk:
         ]
 
     def close(self) -> None:
-        self._socket.close()
+        self._dialogue.close()
 
     @property
     def text(self) -> str:
@@ -79,7 +73,7 @@ class ConsumerTalk:
     def _has_coordinator(self) -> bool:
         """Asking for it makes a fresh broker create its topic."""
         request = find_coordinator.FindCoordinatorRequest(key_type=0, coordinator_keys=[self._group])
-        self._ask(request, find_coordinator.FindCoordinatorResponse, 4)
+        self._dialogue.ask(request, find_coordinator.FindCoordinatorResponse, 4)
         return self._described().error_code == ErrorCode.GROUP_ID_NOT_FOUND
 
     def _knows_topics(self) -> bool:
@@ -95,7 +89,7 @@ class ConsumerTalk:
         request = modern.ConsumerGroupHeartbeatRequest(
             group_id=other, member_id="scout", member_epoch=0, topic_partitions=[], **self._everything(scout)
         )
-        reply = self._ask(request, modern.ConsumerGroupHeartbeatResponse, 1)
+        reply = self._dialogue.ask(request, modern.ConsumerGroupHeartbeatResponse, 1)
         return reply.assignment is not None and len(reply.assignment.topic_partitions) == len(self._topics)
 
     # --- steps ---
@@ -134,7 +128,7 @@ class ConsumerTalk:
         request = modern.ConsumerGroupHeartbeatRequest(
             group_id=self._group, member_id=party.name, instance_id=party.instance, **fields
         )
-        reply = self._ask(request, modern.ConsumerGroupHeartbeatResponse, 1)
+        reply = self._dialogue.ask(request, modern.ConsumerGroupHeartbeatResponse, 1)
         code = ErrorCode(reply.error_code)
         if code is ErrorCode.NONE:
             party.is_in = what not in ("leave", "pause")
@@ -151,7 +145,7 @@ class ConsumerTalk:
         request = modern.ConsumerGroupHeartbeatRequest(
             group_id=self._group, member_id=party.name, instance_id=party.instance, member_epoch=-1
         )
-        reply = self._ask(request, modern.ConsumerGroupHeartbeatResponse, 1)
+        reply = self._dialogue.ask(request, modern.ConsumerGroupHeartbeatResponse, 1)
         self._note(f"{party.name} leave at the end -> {ErrorCode(reply.error_code).name}")
 
     def _everything(self, party: "_Modern") -> dict[str, Any]:
@@ -176,7 +170,7 @@ class ConsumerTalk:
                 member_id=party.name,
                 group_instance_id=party.instance,
             )
-            code = ErrorCode(self._ask(beat, heartbeat.HeartbeatResponse, 4).error_code)
+            code = ErrorCode(self._dialogue.ask(beat, heartbeat.HeartbeatResponse, 4).error_code)
             party.is_in = code in (ErrorCode.NONE, ErrorCode.REBALANCE_IN_PROGRESS)
             self._note(f"{party.name} heartbeat -> {code.name}")
             if code is ErrorCode.REBALANCE_IN_PROGRESS:
@@ -187,7 +181,7 @@ class ConsumerTalk:
         elif self._count() > 2:
             identity = leave_group.MemberIdentity(member_id=party.name, group_instance_id=party.instance)
             request = leave_group.LeaveGroupRequest(group_id=self._group, members=[identity])
-            left = self._ask(request, leave_group.LeaveGroupResponse, 5)
+            left = self._dialogue.ask(request, leave_group.LeaveGroupResponse, 5)
             party.is_in = False
             self._note(f"{party.name} leave -> {[ErrorCode(m.error_code).name for m in left.members]}")
 
@@ -207,7 +201,7 @@ class ConsumerTalk:
             protocol_type="consumer",
             protocols=[join_group.JoinGroupRequestProtocol(name="range", metadata=encode_blob(subscription, 1))],
         )
-        reply = self._ask(request, join_group.JoinGroupResponse, 9)
+        reply = self._dialogue.ask(request, join_group.JoinGroupResponse, 9)
         code = ErrorCode(reply.error_code)
         party.is_in = code is ErrorCode.NONE
         party.generation = reply.generation_id
@@ -222,7 +216,7 @@ class ConsumerTalk:
             protocol_name="range",
             assignments=[],
         )
-        reply = self._ask(request, sync_group.SyncGroupResponse, 5)
+        reply = self._dialogue.ask(request, sync_group.SyncGroupResponse, 5)
         code = ErrorCode(reply.error_code)
         if code is ErrorCode.NONE:
             party.owned = {t.topic: sorted(t.partitions) for t in self._blob(reply.assignment)}
@@ -240,7 +234,7 @@ class ConsumerTalk:
             member_id=party.name,
             topics=[offset_commit.OffsetCommitRequestTopic(name=self._topics["t"], partitions=[committed])],
         )
-        reply = self._ask(request, offset_commit.OffsetCommitResponse, version)
+        reply = self._dialogue.ask(request, offset_commit.OffsetCommitResponse, version)
         code = ErrorCode(reply.topics[0].partitions[0].error_code)
         self._note(f"{party.name} commit v{version} t-{partition} in {epoch} -> {code.name}")
 
@@ -250,7 +244,7 @@ class ConsumerTalk:
         group = self._described()
         if group.error_code:
             request = classic.DescribeGroupsRequest(groups=[self._group], include_authorized_operations=False)
-            [old] = self._ask(request, classic.DescribeGroupsResponse, 5).groups
+            [old] = self._dialogue.ask(request, classic.DescribeGroupsResponse, 5).groups
             members = sorted(
                 f"{m.member_id} {sorted((self._name(t.topic), t.partitions) for t in self._blob(m.member_assignment))}"
                 for m in old.members
@@ -268,7 +262,7 @@ class ConsumerTalk:
 
     def _described(self) -> described.DescribedGroup:
         request = described.ConsumerGroupDescribeRequest(group_ids=[self._group], include_authorized_operations=False)
-        [group] = self._ask(request, described.ConsumerGroupDescribeResponse, 1).groups
+        [group] = self._dialogue.ask(request, described.ConsumerGroupDescribeResponse, 1).groups
         for member in group.members:
             for topic in (*member.assignment.topic_partitions, *member.target_assignment.topic_partitions):
                 self._ids[topic.topic_id] = self._name(topic.topic_name)
@@ -301,25 +295,6 @@ class ConsumerTalk:
 
     def _note(self, line: str) -> None:
         self.lines.append(line)
-
-    def _ask(self, request: Request, response: type[M], version: int) -> M:
-        key = int(request.api)
-        is_flexible = version >= FLEXIBLE_SINCE.get(key, 0)
-        header = struct.pack(">hhih", key, version, 1, 4) + b"talk" + (b"\0" if is_flexible else b"")
-        frame = header + request.encode(version)
-        self._socket.sendall(struct.pack(">i", len(frame)) + frame)
-        (length,) = struct.unpack(">i", self._receive(4))
-        body = self._receive(length)
-        return response.decode(body[5 if is_flexible else 4 :], version)
-
-    def _receive(self, size: int) -> bytes:
-        received = b""
-        while len(received) < size:
-            part = self._socket.recv(size - len(received))
-            if not part:
-                raise EOFError("the broker has closed the connection")
-            received += part
-        return received
 
 
 class _Modern:

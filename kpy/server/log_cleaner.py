@@ -20,8 +20,15 @@ from kpy.server.flushing import Flusher
 from kpy.server.maintenance import Checkpoints
 from kpy.server.partitions import Partitions
 from kpy.server.workers import RunInWorker
-from kpy.storage.cleaning_plan import CleaningPlan, plan_cleaning, valid_first_dirty_offset
+from kpy.storage.cleaning_plan import (
+    CleaningPlan,
+    SegmentFacts,
+    needs_times,
+    plan_cleaning,
+    valid_first_dirty_offset,
+)
 from kpy.storage.compaction import Compaction, LogDamaged, Steps, facts_of
+from kpy.storage.log_config import LogConfig
 from kpy.storage.offset_map import OffsetMap
 from kpy.storage.partition_log import PartitionLog
 from kpy.storage.segment_swap import SwapIncomplete
@@ -29,6 +36,8 @@ from kpy.storage.segment_swap import SwapIncomplete
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS: Final = 60
+SEGMENTS_AT_ONCE: Final = 100
+"""So many are looked at before others run."""
 THROTTLE_SECONDS: Final = 0.05
 """How far a round may be ahead of `log.cleaner.io.max.bytes.per.second`."""
 
@@ -101,7 +110,7 @@ class LogCleaner:
         """The log of which the largest part is dirty, of those that are due."""
         best = None
         for log in self._candidates():
-            plan = self._plan(log)
+            plan = await self._plan(log)
             if plan is not None and plan.is_due(log.config) and (best is None or plan.ratio > best[1].ratio):
                 best = log, plan
             await trio.lowlevel.checkpoint()
@@ -114,21 +123,35 @@ class LogCleaner:
             if log.config.compacted and log not in self._under_way and log not in self._resting:
                 yield log
 
-    def _plan(self, log: PartitionLog) -> CleaningPlan | None:
+    async def _plan(self, log: PartitionLog) -> CleaningPlan | None:
+        config = log.config
+        try:
+            facts = await self._facts(log, config)
+        except OSError as error:
+            if self._is_alive(log):
+                self._set_aside(log, f"cannot be looked at: {error}", RETRY_AFTER_SECONDS)
+            return None
         known = self._partitions.logs.cleaner_offset(log.topic, log.partition)
         start = valid_first_dirty_offset(known, log_start_offset=log.log_start_offset, end_offset=log.end_offset)
-        try:
-            facts = [facts_of(segment) for segment in log.segments]
-        except OSError as error:
-            self._set_aside(log, f"cannot be looked at: {error}", RETRY_AFTER_SECONDS)
-            return None
         return plan_cleaning(
             facts,
-            log.config,
+            config,
             first_dirty_offset=start,
             last_stable_offset=self._partitions.last_stable_offset(log),
             now_ms=self._clock.now_ms(),
         )
+
+    async def _facts(self, log: PartitionLog, config: LogConfig) -> list[SegmentFacts]:
+        """What is known of the segments; what has to be read for it, a worker reads, one segment after the other."""
+        with_times = needs_times(config)
+        facts = []
+        for number, segment in enumerate(tuple(log.segments), start=1):
+            if with_times and not segment.is_indexed:
+                await self._run_in_worker(segment.index_sizes)
+            facts.append(facts_of(segment, with_times=with_times))
+            if number % SEGMENTS_AT_ONCE == 0:
+                await trio.lowlevel.checkpoint()
+        return facts
 
     async def _compact(self, log: PartitionLog, plan: CleaningPlan) -> None:
         config = self._config()
@@ -136,6 +159,15 @@ class LogCleaner:
         offsets = OffsetMap(config.log_cleaner_dedupe_buffer_size // threads, config.log_cleaner_io_buffer_load_factor)
         buffer_bytes = config.log_cleaner_io_buffer_size // threads // 2
         round_ = Compaction(log, plan, offsets=offsets, now_ms=self._clock.now_ms(), buffer_bytes=buffer_bytes)
+        try:
+            await self._clean(log, plan, round_)
+            for _ in offsets.forget():
+                await trio.lowlevel.checkpoint()
+        finally:
+            self._under_way.discard(log)
+            self._woken.set()
+
+    async def _clean(self, log: PartitionLog, plan: CleaningPlan, round_: Compaction) -> None:
         started = trio.current_time()
         try:
             await self._flush(log)
@@ -155,9 +187,6 @@ class LogCleaner:
         except Exception:
             logger.exception("a bug in the broker: %s is not compacted until the next start", log.name)
             self._resting[log] = float("inf")  # as Kafka does: the others are compacted
-        finally:
-            self._under_way.discard(log)
-            self._woken.set()
 
     async def _flush(self, log: PartitionLog) -> None:
         """Have on the disk what is compacted, and the next start know it.

@@ -9,7 +9,7 @@ base timestamp, the time from which they may go, and sets the delete horizon bit
 data left go in the same way.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -47,6 +47,27 @@ class Verdict(NamedTuple):
     is_marker_without_data: bool
 
 
+class Kept:
+    """The records of one batch that stay, as far as they have been looked at."""
+
+    __slots__ = ("has_tombstones", "max_timestamp", "payload", "record_count")
+
+    def __init__(self) -> None:
+        self.payload = bytearray()
+        """As they are in the batch, before compression."""
+        self.record_count = 0
+        self.max_timestamp = NO_TIMESTAMP
+        self.has_tombstones = False
+
+    def add(self, data: bytes | bytearray, span: RecordSpan, header: BatchHeader) -> None:
+        self.payload += data[span.start : span.end]
+        timestamp = int64(header.base_timestamp + span.timestamp_delta)
+        if not self.record_count or timestamp > self.max_timestamp:
+            self.max_timestamp = timestamp
+        self.record_count += 1
+        self.has_tombstones = self.has_tombstones or not span.has_value
+
+
 class BatchFilter:
     """The decisions of one round about batches and records, in the order of the log."""
 
@@ -54,7 +75,7 @@ class BatchFilter:
         self,
         offsets: OffsetMap,
         transactions: CleanedTransactions,
-        last_records: Mapping[int, LastRecord],
+        last_record: Callable[[int], LastRecord | None],
         *,
         end_offset: int,
         now_ms: int,
@@ -62,7 +83,7 @@ class BatchFilter:
     ) -> None:
         self._offsets = offsets
         self._transactions = transactions
-        self._last_records = last_records
+        self._last_record = last_record
         self._end_offset = end_offset
         self._now_ms = now_ms
         self._delete_retention_ms = delete_retention_ms
@@ -93,11 +114,11 @@ class BatchFilter:
             return False
         return span.has_value or not self._is_beyond_horizon(header)
 
-    def needs_horizon(self, header: BatchHeader, verdict: Verdict, kept: Sequence[RecordSpan]) -> bool:
+    def needs_horizon(self, header: BatchHeader, verdict: Verdict, kept: Kept) -> bool:
         """Whether what is kept may go later, and nothing says yet when."""
         if header.attributes & DELETE_HORIZON:
             return False
-        return verdict.is_marker_without_data or not all(span.has_value for span in kept)
+        return verdict.is_marker_without_data or kept.has_tombstones
 
     def horizon_ms(self) -> int:
         """From when on tombstones that are met now may go."""
@@ -107,7 +128,7 @@ class BatchFilter:
         return bool(header.attributes & DELETE_HORIZON) and header.base_timestamp <= self._now_ms
 
     def _is_last_of_its_producer(self, header: BatchHeader) -> bool:
-        last = self._last_records.get(header.producer_id) if header.has_producer_id else None
+        last = self._last_record(header.producer_id) if header.has_producer_id else None
         if last is None:
             return False
         if last.data_offset is not None:
@@ -115,30 +136,22 @@ class BatchFilter:
         return header.is_control and header.producer_epoch == last.epoch
 
 
-def rebuilt_payload(data: bytes, kept: Sequence[RecordSpan], header: BatchHeader, horizon_ms: int | None) -> Buffer:
-    """The records that are kept: as they are, or with their timestamps counted from a new horizon."""
-    if horizon_ms is None:
-        return b"".join([data[span.start : span.end] for span in kept])
-    out = bytearray()
-    for span in kept:
-        timestamp = int64(header.base_timestamp + span.timestamp_delta)
-        write_with_timestamp_delta(out, data, span, int64(timestamp - horizon_ms))
-    return out
+def append_counted_from(
+    out: bytearray, data: bytearray, span: RecordSpan, header: BatchHeader, horizon_ms: int
+) -> None:
+    """Append a record of the batch with its timestamp counted from a new horizon."""
+    timestamp = int64(header.base_timestamp + span.timestamp_delta)
+    write_with_timestamp_delta(out, data, span, int64(timestamp - horizon_ms))
 
 
-def filtered_batch(
-    header: BatchHeader, kept: Sequence[RecordSpan], stored: Buffer, *, horizon_ms: int | None
-) -> bytearray:
+def filtered_batch(header: BatchHeader, kept: Kept, stored: Buffer, *, horizon_ms: int | None) -> bytearray:
     """The batch with only these records, whose payload is `stored`; a new horizon is the base of its timestamps."""
-    max_timestamp = header.max_timestamp
-    if not header.is_log_append_time:
-        max_timestamp = max(int64(header.base_timestamp + span.timestamp_delta) for span in kept)
     return _batch(
         header._replace(
             attributes=header.attributes | (0 if horizon_ms is None else DELETE_HORIZON),
             base_timestamp=header.base_timestamp if horizon_ms is None else horizon_ms,
-            max_timestamp=max_timestamp,
-            record_count=len(kept),
+            max_timestamp=header.max_timestamp if header.is_log_append_time else kept.max_timestamp,
+            record_count=kept.record_count,
         ),
         stored,
     )

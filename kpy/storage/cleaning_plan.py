@@ -10,7 +10,7 @@ has waited for longer than max.compaction.lag.ms.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from kpy.storage.log_config import LogConfig
+from kpy.storage.log_config import INT64_MAX, LogConfig
 from kpy.storage.offset_index import RELATIVE_OFFSET_MAX
 
 
@@ -52,6 +52,11 @@ class CleaningPlan(NamedTuple):
 def valid_first_dirty_offset(known: int | None, *, log_start_offset: int, end_offset: int) -> int:
     """Where the dirty part begins; the log start if nothing is known, or what is known cannot be."""
     return known if known is not None and log_start_offset <= known <= end_offset else log_start_offset
+
+
+def needs_times(config: LogConfig) -> bool:
+    """Whether a plan depends on times of segments: only where there is a lag, which by default there is not."""
+    return config.min_compaction_lag_ms > 0 or config.max_compaction_lag_ms < INT64_MAX
 
 
 def plan_cleaning(

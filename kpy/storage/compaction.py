@@ -5,31 +5,35 @@
    each group, when it is written and on the disk, takes the place of the segments that it was made from.
 
 The round is a generator of steps, so that whoever runs it can let others run between two of them: a step is short, or
-it is a call that may wait for the disk or take its time over a large batch, and that another thread may make.
+it is a call that may wait for the disk or take its time over a large batch, and that another thread may make. What is
+done between two steps is counted: records, and bytes by how long a record they take. A thread that makes a call has the
+interpreter for itself while it runs Python, so that calls are short, too, but where they wait or run in C.
 """
 
 import logging
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
-from kpy.protocol.compression import compress, decompress
+from kpy.protocol.compression import DecompressedTooLarge, Decompressor, compress, decompress
 from kpy.protocol.crc import Buffer
 from kpy.protocol.records import HEADER_BYTES, MAGIC, BatchHeader, RecordBatch, control_type
 from kpy.storage.batch_filter import (
     BatchFilter,
     Fate,
+    Kept,
     Verdict,
+    append_counted_from,
     empty_batch,
     filtered_batch,
-    rebuilt_payload,
 )
 from kpy.storage.batch_scan import is_sound
 from kpy.storage.cleaned_transactions import CleanedTransactions
 from kpy.storage.cleaning_plan import CleaningPlan, SegmentFacts, group_sizes
 from kpy.storage.offset_map import OffsetMap
 from kpy.storage.partition_log import PartitionLog
-from kpy.storage.record_spans import RecordSpan, record_spans
+from kpy.storage.record_spans import record_spans
 from kpy.storage.segment import Segment
 from kpy.storage.segment_swap import SWAP_SUFFIX, CleanedSegment
 from kpy.storage.transaction_index import AbortedTransaction
@@ -37,12 +41,21 @@ from kpy.storage.transaction_index import AbortedTransaction
 _logger = logging.getLogger(__name__)
 
 RECORDS_AT_ONCE: Final = 200
-"""So many records are looked at in one step; a batch counts as some."""
+"""So many records are looked at in one step. Other work counts as the records that take as long:"""
 _RECORDS_A_BATCH: Final = 8
-_QUICK_BYTES_MAX: Final = 32 * 1024
-"""Up to this size a batch is compressed and decompressed without another thread."""
-_BATCHES_AT_ONCE: Final = 500
-"""About so many are read at once, where they are small: checking them takes a thread long, too."""
+_RECORDS_A_SEGMENT: Final = 2
+_COPIED_BYTES_A_RECORD: Final = 16 * 1024
+_EXPANDED_BYTES_A_RECORD: Final = 1024
+"""Of what decompression makes, and of keys, which may be digested."""
+_COMPRESSED_BYTES_A_RECORD: Final = 128
+"""Of what is given to the slowest codec."""
+QUICK_STORED_BYTES_MAX: Final = 16 * 1024
+"""Up to this size a batch is decompressed without another thread, as long as no more comes out of it than this:"""
+QUICK_EXPANDED_BYTES_MAX: Final = 64 * 1024
+QUICK_COMPRESSED_BYTES_MAX: Final = 8 * 1024
+"""Up to this size records are compressed without another thread."""
+_BATCHES_AT_ONCE: Final = 100
+"""About so many are read by one call, where they are small."""
 
 T = TypeVar("T")
 
@@ -78,6 +91,8 @@ class Compaction:
         self._batch_bytes = self._buffer_bytes
         """The mean size of a batch, as of the last that were read."""
         self._left = RECORDS_AT_ONCE
+        """How much may be done before the next step."""
+        self._decompressor = Decompressor()
         self._ends: Mapping[int, int] = {}
         """Base offset of a segment -> where the next one begins."""
         self.end_offset = plan.first_dirty_offset
@@ -90,6 +105,8 @@ class Compaction:
         log.being_compacted = True
         try:
             segments = [segment for segment in log.segments if segment.base_offset < plan.first_uncleanable_offset]
+            if not segments:  # retention was faster
+                return
             ends = [*(segment.base_offset for segment in segments[1:]), plan.first_uncleanable_offset]
             self._ends = {segment.base_offset: end for segment, end in zip(segments, ends, strict=True)}
             aborted = log.segments.aborted_transactions()
@@ -97,13 +114,23 @@ class Compaction:
             end_offset = self._offsets.latest_offset + 1
             segments = [segment for segment in segments if segment.base_offset < end_offset]
             transactions = CleanedTransactions(aborted)
-            facts = [facts_of(segment, with_indexes=True) for segment in segments]
+            facts = yield from self._facts(segments)
             for size in group_sizes(facts, log.config, plan.first_uncleanable_offset):
                 group, segments = segments[:size], segments[size:]
                 yield from self._compact(group, transactions)
             self.end_offset = end_offset
         finally:
             log.being_compacted = False
+
+    def _facts(self, segments: Sequence[Segment]) -> Steps[list[SegmentFacts]]:
+        facts = []
+        for segment in segments:
+            if not segment.is_indexed:
+                yield Step(segment.index_sizes)
+            facts.append(facts_of(segment, with_indexes=True))
+            if self._spend(_RECORDS_A_SEGMENT):
+                yield _PAUSE
+        return facts
 
     # --- pass 1
 
@@ -113,7 +140,9 @@ class Compaction:
         for segment in segments:
             end = self._ends[segment.base_offset]
             if end > start:
-                position = segment.position_of(start)
+                position: int | None = 0
+                if segment.base_offset < start:
+                    position = yield Step(partial(segment.position_of, start))
                 if position is not None and (yield from self._map_segment(segment, position, transactions)):
                     return
                 self._offsets.latest_offset = end - 1
@@ -134,7 +163,7 @@ class Compaction:
                         offset = header.base_offset + span.offset_delta
                         if span.key is not None and offset >= start and not offsets.put(span.key, offset):
                             return True
-                        if self._spend(1):
+                        if self._spend(1 + len(span.key or b"") // _EXPANDED_BYTES_A_RECORD):
                             yield _PAUSE
                 if header.last_offset >= start:
                     offsets.latest_offset = header.last_offset
@@ -149,7 +178,7 @@ class Compaction:
         batch_filter = BatchFilter(
             self._offsets,
             transactions,
-            log.producers.last_records(),
+            log.producers.last_record,
             end_offset=self._plan.first_uncleanable_offset,
             now_ms=self._now_ms,
             delete_retention_ms=log.config.delete_retention_ms,
@@ -168,7 +197,9 @@ class Compaction:
             raise
         self.bytes_before += sum(segment.size for segment in group)
         self.bytes_after += cleaned.size
-        log.replace_segments(group, cleaned)
+        with closing(log.replace_segments(group, cleaned)) as moves:
+            for _ in moves:
+                yield _PAUSE
         yield Step(log.segments.sync_names)
 
     def _copy(self, segment: Segment, cleaned: CleanedSegment, batch_filter: BatchFilter) -> Steps[None]:
@@ -182,6 +213,7 @@ class Compaction:
                 if kept is not None:
                     cleaned.learn(cleaned.size + len(out), BatchHeader.unpack(kept))
                     out += kept
+                    self._left -= len(kept) // _COPIED_BYTES_A_RECORD
                 if len(out) >= self._buffer_bytes:
                     yield Step(partial(cleaned.write, out), len(out))
                     out = bytearray()
@@ -197,28 +229,39 @@ class Compaction:
             return None
         data = yield from self._payload(header, batch)
         kept = yield from self._kept(header, data, verdict, batch_filter)
-        if not kept:
+        if not kept.record_count:
             return empty_batch(header) if verdict.fate is Fate.KEEP else None
         horizon_ms = batch_filter.horizon_ms() if batch_filter.needs_horizon(header, verdict, kept) else None
-        if len(kept) == header.record_count and horizon_ms is None:
+        if kept.record_count == header.record_count and horizon_ms is None:
             return batch
-        make = partial(rebuilt_payload, data, kept, header, horizon_ms)
-        payload = yield from self._aside(make, is_quick=len(kept) <= RECORDS_AT_ONCE)
+        payload: Buffer = kept.payload
+        if horizon_ms is not None:
+            payload = yield from self._counted_from(horizon_ms, header, kept)
         if header.codec:
-            recompress = partial(compress, header.codec, payload)
-            payload = yield from self._aside(recompress, is_quick=len(payload) <= _QUICK_BYTES_MAX)
+            payload = yield from self._compressed(header.codec, payload)
+        self._left -= len(payload) // _COPIED_BYTES_A_RECORD
         return filtered_batch(header, kept, payload, horizon_ms=horizon_ms)
 
     def _kept(
-        self, header: BatchHeader, data: bytes, verdict: Verdict, batch_filter: BatchFilter
-    ) -> Steps[list[RecordSpan]]:
-        kept = []
+        self, header: BatchHeader, data: bytes | bytearray, verdict: Verdict, batch_filter: BatchFilter
+    ) -> Steps[Kept]:
+        kept = Kept()
         for span in record_spans(data, header.record_count):
             if batch_filter.keeps(header, verdict, span):
-                kept.append(span)
-            if self._spend(1):
+                kept.add(data, span, header)
+            size = span.end - span.start
+            if self._spend(1 + len(span.key or b"") // _EXPANDED_BYTES_A_RECORD + size // _COPIED_BYTES_A_RECORD):
                 yield _PAUSE
         return kept
+
+    def _counted_from(self, horizon_ms: int, header: BatchHeader, kept: Kept) -> Steps[bytearray]:
+        """The records that are kept, with their timestamps counted from a new horizon."""
+        out = bytearray()
+        for span in record_spans(kept.payload, kept.record_count):
+            append_counted_from(out, kept.payload, span, header, horizon_ms)
+            if self._spend(1 + (span.end - span.start) // _COPIED_BYTES_A_RECORD):
+                yield _PAUSE
+        return out
 
     # --- what the passes share
 
@@ -228,25 +271,36 @@ class Compaction:
         """Some of the batches from that position on, at least one; none is before that offset."""
         size = min(self._buffer_bytes, segment.size - position, _BATCHES_AT_ONCE * self._batch_bytes)
         within = range(next_offset, self._ends[segment.base_offset])
-        batches = yield Step(partial(_read_batches, segment, position, size, within), size)
-        self._left = RECORDS_AT_ONCE
+        batches = yield from self._aside(partial(_read_batches, segment, position, size, within), size)
         self._batch_bytes = max(size // len(batches), HEADER_BYTES)
-        return batches  # type: ignore[no-any-return]  # what is sent is the result of the call
+        return batches
 
-    def _payload(self, header: BatchHeader, batch: Buffer) -> Steps[bytes]:
+    def _payload(self, header: BatchHeader, batch: Buffer) -> Steps[bytes | bytearray]:
         stored = memoryview(batch)[HEADER_BYTES:]
         if not header.codec or not header.record_count:
+            self._left -= len(stored) // _COPIED_BYTES_A_RECORD
             return bytes(stored)
-        expand = partial(decompress, header.codec, stored)
-        data = yield from self._aside(expand, is_quick=len(stored) <= _QUICK_BYTES_MAX)
-        return bytes(data)
+        if len(stored) <= QUICK_STORED_BYTES_MAX:
+            try:
+                data = bytes(self._decompressor.decompress(header.codec, stored, QUICK_EXPANDED_BYTES_MAX))
+            except DecompressedTooLarge:
+                pass  # it takes its time
+            else:
+                self._left -= len(data) // _EXPANDED_BYTES_A_RECORD
+                return data
+        return (yield from self._aside(partial(decompress, header.codec, stored)))
 
-    def _aside(self, call: Callable[[], Buffer], *, is_quick: bool) -> Steps[Buffer]:
-        """The result of a call, which another thread makes if it is not a quick one."""
-        if is_quick:
-            return call()
+    def _compressed(self, codec: int, payload: Buffer) -> Steps[Buffer]:
+        if len(payload) > QUICK_COMPRESSED_BYTES_MAX:
+            return (yield from self._aside(partial(compress, codec, payload)))
+        self._left -= len(payload) // _COMPRESSED_BYTES_A_RECORD
+        return compress(codec, payload)
+
+    def _aside(self, call: Callable[[], T], io_bytes: int = 0) -> Steps[T]:
+        """The result of a call that another thread makes."""
+        result: T = yield Step(call, io_bytes)
         self._left = RECORDS_AT_ONCE
-        return (yield Step(call))  # type: ignore[no-any-return]
+        return result
 
     def _spend(self, records: int) -> bool:
         """Whether so much has been done in this step that others should run."""
@@ -257,10 +311,14 @@ class Compaction:
         return True
 
 
-def facts_of(segment: Segment, *, with_indexes: bool = False) -> SegmentFacts:
-    """What a plan has to know of a segment; its indexes count for groups only, and may have to be read for that."""
+def facts_of(segment: Segment, *, with_times: bool = False, with_indexes: bool = False) -> SegmentFacts:
+    """What a plan has to know of a segment: its times only for compaction lags, its indexes only for groups.
+
+    Either may have to be read from the disk, if the segment is not indexed.
+    """
+    times = (segment.newest_ms(), segment.first_timestamp) if with_times else (None, None)
     sizes = segment.index_sizes() if with_indexes else (0, 0)
-    return SegmentFacts(segment.base_offset, segment.size, segment.newest_ms(), segment.first_timestamp, *sizes)
+    return SegmentFacts(segment.base_offset, segment.size, *times, *sizes)
 
 
 def _give_up(cleaned: CleanedSegment) -> None:

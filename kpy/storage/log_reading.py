@@ -4,7 +4,7 @@ Bytes that an earlier process wrote are verified before they are read. A read th
 them; `find_damage`, which may run in another thread, and `learn` make up for it, and then it is asked again.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import partial
 from operator import itemgetter
 from typing import Final, NamedTuple
@@ -130,10 +130,6 @@ class ReadableLog:
     @property
     def segments(self) -> Segments:
         return self._segments
-
-    @property
-    def segment_base_offsets(self) -> Sequence[int]:
-        return self._segments.base_offsets
 
     # --- reading
 

@@ -12,7 +12,7 @@ be found again in them, so that a process may end at any moment (see `kpy.storag
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from struct import Struct
 from threading import local
 from typing import Final, NamedTuple
@@ -353,10 +353,20 @@ class PartitionLog(ReadableLog):
         if deleted:
             self.context.remove_later(deleted, self.config.file_delete_delay_ms)
 
-    def replace_segments(self, old: Sequence[Segment], new: CleanedSegment) -> None:
-        """Put a compacted segment in the place of those that it was made from. Raises SwapIncomplete."""
+    def replace_segments(self, old: Sequence[Segment], new: CleanedSegment) -> Generator[None]:
+        """Put a compacted segment in the place of those that it was made from, with pauses. Raises SwapIncomplete.
+
+        Who gives up in a pause has the rest done at once: no file of a log that is open stays between two names.
+        """
         self.sparse_before = max(self.sparse_before, old[-1].base_offset + 1)
-        self._segments.replace(old, new, self._discard)
+        moves = self._segments.replace(old, new, self._discard)
+        try:
+            for _ in moves:
+                yield
+        finally:
+            if not self.is_deleted:
+                for _ in moves:
+                    pass
 
     # --- keeping
 

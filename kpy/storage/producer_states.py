@@ -131,16 +131,12 @@ class ProducerStates:
         """Where the oldest open transaction began."""
         return next(iter(self._open_transactions), None)
 
-    def has_open_transaction(self, producer_id: int, epoch: int) -> bool:
+    def last_record(self, producer_id: int) -> LastRecord | None:
+        """What compaction has to keep of a producer, so that its state can be found in the log again."""
         state = self.producers.get(producer_id)
-        return state is not None and state.transaction_first_offset is not None and state.epoch == epoch
-
-    def last_records(self) -> dict[int, LastRecord]:
-        """What compaction has to keep, by producer id, so that their states can be found in the log again."""
-        return {
-            producer_id: LastRecord(state.batches[-1].last_offset if state.batches else None, state.epoch)
-            for producer_id, state in self.producers.items()
-        }
+        if state is None:
+            return None
+        return LastRecord(state.batches[-1].last_offset if state.batches else None, state.epoch)
 
     # --- before the append
 

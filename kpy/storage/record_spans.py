@@ -25,7 +25,7 @@ class RecordSpan(NamedTuple):
     has_value: bool
 
 
-def record_spans(data: bytes, count: int) -> Iterator[RecordSpan]:
+def record_spans(data: bytes | bytearray, count: int) -> Iterator[RecordSpan]:
     """The records in the payload of a batch that has so many."""
     start = 0
     try:
@@ -37,7 +37,7 @@ def record_spans(data: bytes, count: int) -> Iterator[RecordSpan]:
             key_size, position = read_varint(data, position)
             key = None
             if key_size >= 0:
-                key = data[position : position + key_size]
+                key = bytes(data[position : position + key_size])
                 position += key_size
             value_size = read_varint(data, position)[0]
             if position >= end or end > len(data):
@@ -52,7 +52,7 @@ def record_spans(data: bytes, count: int) -> Iterator[RecordSpan]:
         raise InvalidRecord("there is more in the batch than the records that it counts")
 
 
-def write_with_timestamp_delta(out: bytearray, data: bytes, span: RecordSpan, timestamp_delta: int) -> None:
+def write_with_timestamp_delta(out: bytearray, data: bytes | bytearray, span: RecordSpan, timestamp_delta: int) -> None:
     """Append a record as it is, but for its timestamp delta."""
     body = bytearray(data[span.attributes : span.attributes + 1])
     write_varint(body, timestamp_delta)

@@ -103,6 +103,11 @@ class Segment(SegmentLog):
             derived.first_timestamp = None if first is None else first[1].max_timestamp
         return derived.first_timestamp
 
+    @property
+    def is_indexed(self) -> bool:
+        """Whether its indexes are in memory; to have them there, files are read, or all of the log is."""
+        return self._derived is not None
+
     # --- writing
 
     def has_room(self, size: int, last_offset: int, max_timestamp: int, now_ms: int, config: LogConfig) -> bool:

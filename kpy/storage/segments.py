@@ -86,10 +86,11 @@ class Segments:
         """What was renamed stays so over a power cut."""
         self._files.sync_directory(self._directory)
 
-    def replace(self, old: Sequence[Segment], new: CleanedSegment, discard: Discard) -> None:
+    def replace(self, old: Sequence[Segment], new: CleanedSegment, discard: Discard) -> Iterator[None]:
         """Put a compacted segment, whose files are called `.swap`, in the place of those that it was made from.
 
-        They follow each other, and the active one is not among them. Raises SwapIncomplete.
+        They follow each other, and the active one is not among them. From the first pause on the new one is read; there
+        is one for each file, or few, that is renamed. Raises SwapIncomplete.
         """
         start = self._segments.index(old[0])
         end = start + len(old)
@@ -97,17 +98,15 @@ class Segments:
             raise ValueError("these segments do not follow each other before the active one")
         self._segments[start:end] = [new]
         self._base_offsets[start:end] = [new.base_offset]
-        dropped = {segment.base_offset for segment in old[1:]}
-        deleted: list[str] = []
         try:
-            for segment in old:
-                deleted += segment.retire()
-            deleted += self.snapshots.retire(dropped.__contains__)
+            for number, segment in enumerate(old):
+                discard(segment.retire())
+                if number:
+                    discard(self.snapshots.retire(segment.base_offset.__eq__))
+                yield
             new.rename("")
         except OSError as error:
             raise SwapIncomplete(f"{new.name} is read, but is not in its place yet: {error}") from error
-        finally:
-            discard(deleted)
 
     def with_ends(self, offset: int, end_offset: int) -> Iterator[tuple[Segment, int]]:
         """As `from_offset`, each with the offset where the next begins, `end_offset` for the last."""

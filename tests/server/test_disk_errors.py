@@ -178,7 +178,7 @@ async def test_a_log_that_cannot_roll(tmp_path: Path, disk: Disk, operation: str
             stored.append(value.encode())
         assert refused > 1
         assert await all_values(client, "bad") == stored
-        assert len(serving.broker.services.partitions.find("bad", 0).log.segment_base_offsets) > 3
+        assert len(serving.broker.services.partitions.find("bad", 0).log.segments.base_offsets) > 3
     async with running(make_broker(tmp_path)) as serving:
         assert await all_values(await serving.connect(), "bad") == stored
 

@@ -1,7 +1,9 @@
 """Logs are compacted while clients are served: which, when, how fast, and what becomes of those that cannot be."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -12,9 +14,11 @@ from kpy.protocol.errors import ErrorCode
 from kpy.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse, DeleteTopicState
 from kpy.protocol.records import build_batch, read_batches
 from kpy.server.broker import Broker
-from kpy.server.log_cleaner import Throttle
+from kpy.server.log_cleaner import LogCleaner, Throttle
 from kpy.server.partitions import Partition
 from kpy.storage.compaction import Compaction
+from kpy.storage.derived import Derived
+from kpy.storage.segment import Segment
 from tests.server.client import (
     FETCH_VERSION,
     PRODUCE_VERSION,
@@ -74,7 +78,7 @@ async def test_a_compacted_topic(tmp_path: Path, on_disk: bool) -> None:
         client = await serving.connect()
         await client.create_topic("t", configs=COMPACTED)
         await produce(client, "t", *RECORDS)
-        bound = partition_of(serving, "t").log.segment_base_offsets[-1]
+        bound = partition_of(serving, "t").log.segments.base_offsets[-1]
         await compacted_to(serving, "t", bound)
         kept = records_of(serving, "t")
         fetched = await fetch(client, "t", 0)
@@ -99,7 +103,7 @@ async def test_altering_a_topic_starts_it_at_once() -> None:
         await wait_all_tasks_blocked()
         assert len(records_of(serving, "t")) == 20
         await alter(client, TOPIC, "t", "cleanup.policy", "compact")
-        await compacted_to(serving, "t", partition_of(serving, "t").log.segment_base_offsets[-1])
+        await compacted_to(serving, "t", partition_of(serving, "t").log.segments.base_offsets[-1])
         assert len(records_of(serving, "t")) < 10
 
 
@@ -114,6 +118,45 @@ async def test_switched_off() -> None:
         assert len(records_of(serving, "t")) == 20
 
 
+@pytest.mark.parametrize("lag_ms", ["0", "86400000"])
+async def test_indexes_are_read_by_a_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lag_ms: str) -> None:
+    """After a start, those of closed segments: to find out what is old enough, and what becomes one segment."""
+    async with running(quick_broker(tmp_path, log_cleaner_enable="false")) as serving:
+        client = await serving.connect()
+        await client.create_topic("t", configs={**COMPACTED, "min.compaction.lag.ms": lag_ms})
+        await produce(client, "t", *RECORDS)
+        bound = partition_of(serving, "t").log.segments.base_offsets[-1]
+    in_worker = False
+    read: list[bool] = []
+    create, read_indexes = LogCleaner.__init__, Segment._read_indexes
+
+    def creating(self: LogCleaner, *arguments: Any) -> None:
+        create(self, *arguments)
+        run = self._run_in_worker
+
+        async def noted(function: Callable[[], Any]) -> Any:
+            nonlocal in_worker
+            in_worker = True
+            try:
+                return await run(function)
+            finally:
+                in_worker = False
+
+        monkeypatch.setattr(self, "_run_in_worker", noted)
+
+    def noting(segment: Segment) -> Derived:
+        if segment.path("").startswith("t-0/") and segment.base_offset < bound:
+            read.append(in_worker)
+        return read_indexes(segment)
+
+    monkeypatch.setattr(LogCleaner, "__init__", creating)
+    monkeypatch.setattr(Segment, "_read_indexes", noting)
+    async with running(quick_broker(tmp_path)) as serving:
+        await compacted_to(serving, "t", bound)
+        assert read == [True] * len(read)
+        assert len(read) > 3
+
+
 async def test_committed_offsets_outlive_compaction(tmp_path: Path) -> None:
     """__consumer_offsets is compacted too, and a coordinator that loads it again knows what it knew."""
     settings = {"offsets_topic_num_partitions": "1", "log_cleaner_min_cleanable_ratio": "0.01"}
@@ -126,7 +169,7 @@ async def test_committed_offsets_outlive_compaction(tmp_path: Path) -> None:
         await alter(client, TOPIC, "__consumer_offsets", "internal.segment.bytes", "300")
         assert await commit_offset(client, "g", "t", 33) == ErrorCode.NONE
         log = partition_of(serving, "__consumer_offsets").log
-        await compacted_to(serving, "__consumer_offsets", log.segment_base_offsets[-1])
+        await compacted_to(serving, "__consumer_offsets", log.segments.base_offsets[-1])
         assert len(records_of(serving, "__consumer_offsets")) == 3
     async with running(quick_broker(tmp_path)) as serving:
         client = await serving.connect()
@@ -167,7 +210,7 @@ async def test_damage_sets_a_log_aside(tmp_path: Path, caplog: pytest.LogCapture
         while not caplog.records:
             await trio.lowlevel.checkpoint()
         await alter(client, TOPIC, "good", "cleanup.policy", "compact")
-        await compacted_to(serving, "good", partition_of(serving, "good").log.segment_base_offsets[-1])
+        await compacted_to(serving, "good", partition_of(serving, "good").log.segments.base_offsets[-1])
         await alter(client, TOPIC, "bad", "min.cleanable.dirty.ratio", "0.001")
         await wait_all_tasks_blocked()
         assert len(records_of(serving, "good")) < 10
@@ -220,7 +263,7 @@ async def test_so_many_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
             await client.create_topic(name, configs=COMPACTED)
             await produce(client, name, *RECORDS)
         for name in "abcd":
-            await compacted_to(serving, name, partition_of(serving, name).log.segment_base_offsets[-1])
+            await compacted_to(serving, name, partition_of(serving, name).log.segments.base_offsets[-1])
     assert {name for name, _ in begun} == set("abcd")
     assert {capacity for _, capacity in begun} == {5000}
     assert most <= 2

@@ -12,6 +12,7 @@ from kpy.storage.log_config import LogConfig
 from kpy.storage.log_directory import LogDirectory
 from kpy.storage.offset_map import ENTRY_BYTES, OffsetMap
 from kpy.storage.partition_log import PartitionLog
+from kpy.storage.producer_states import LastRecord
 from tests.storage.batches import NOW_MS
 
 COMPACTED = LogConfig(
@@ -29,12 +30,17 @@ def new_log(files: Files, **changes: object) -> PartitionLog:
     return LogDirectory.open(files).create("topic", 0, UUID(int=7), config)
 
 
+def last_records(log: PartitionLog) -> dict[int, LastRecord | None]:
+    """What compaction keeps of each producer."""
+    return {producer_id: log.producers.last_record(producer_id) for producer_id in log.producers.producers}
+
+
 def plan(log: PartitionLog, first_dirty_offset: int = 0, now_ms: int = NOW_MS) -> CleaningPlan:
     start = valid_first_dirty_offset(
         first_dirty_offset, log_start_offset=log.log_start_offset, end_offset=log.end_offset
     )
     return plan_cleaning(
-        [facts_of(segment) for segment in log.segments],
+        [facts_of(segment, with_times=True) for segment in log.segments],
         log.config,
         first_dirty_offset=start,
         last_stable_offset=log.last_stable_offset,
@@ -43,14 +49,19 @@ def plan(log: PartitionLog, first_dirty_offset: int = 0, now_ms: int = NOW_MS) -
 
 
 def a_round(
-    log: PartitionLog, first_dirty_offset: int = 0, now_ms: int = NOW_MS, *, keys_max: int = 1000
+    log: PartitionLog,
+    first_dirty_offset: int = 0,
+    now_ms: int = NOW_MS,
+    *,
+    keys_max: int = 1000,
+    buffer_bytes: int = BUFFER_BYTES,
 ) -> Compaction:
     return Compaction(
         log,
         plan(log, first_dirty_offset, now_ms),
         offsets=OffsetMap(keys_max * ENTRY_BYTES, 1.0),
         now_ms=now_ms,
-        buffer_bytes=BUFFER_BYTES,
+        buffer_bytes=buffer_bytes,
     )
 
 

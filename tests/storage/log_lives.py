@@ -257,7 +257,7 @@ def _state(log: PartitionLog) -> tuple[object, ...]:
         log.topic_id,
         log.log_start_offset,
         log.end_offset,
-        list(log.segment_base_offsets),
+        list(log.segments.base_offsets),
         log.size_bytes,
         log.latest_leader_epoch,
         producers,

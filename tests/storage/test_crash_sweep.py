@@ -14,7 +14,7 @@ import pytest
 
 from kpy.storage.log_directory import LogDirectory
 from tests.storage.batches import NOW_MS, batch
-from tests.storage.compacting import a_round, take_all
+from tests.storage.compacting import a_round, last_records, take_all
 from tests.storage.crashing_files import CrashingFiles, PowerCut
 from tests.storage.log_lives import Lives
 from tests.storage.test_segment_swap import filled, reopened, values
@@ -79,7 +79,7 @@ def test_several_lives(seed: int) -> None:
 def test_a_power_cut_in_a_round_of_compaction(seed: int) -> None:
     """Each key has its last value, at its offset, and the producers are as before."""
     whole = filled(CrashingFiles())
-    expected, last, end_offset = values(whole), whole.producers.last_records(), whole.end_offset
+    expected, last, end_offset = values(whole), last_records(whole), whole.end_offset
     for operation in count(1 + seed % EVERY, EVERY):
         files = CrashingFiles(Random(f"{seed} {operation}"))
         log = filled(files)
@@ -89,7 +89,7 @@ def test_a_power_cut_in_a_round_of_compaction(seed: int) -> None:
         except PowerCut:
             with explained(f"seed {seed}, operation {operation}"):
                 again = reopened(files.after_power_cut())
-                assert (values(again), again.producers.last_records(), again.end_offset) == (expected, last, end_offset)
+                assert (values(again), last_records(again), again.end_offset) == (expected, last, end_offset)
                 assert again.append(batch("more"), leader_epoch=0, now_ms=NOW_MS).base_offset == end_offset
         else:
             assert operation > 50

@@ -1,10 +1,11 @@
 """The map of keys that compaction goes by."""
 
 import tracemalloc
+from itertools import pairwise
 
 import pytest
 
-from kpy.storage.offset_map import ENTRY_BYTES, KEY_BYTES_MAX, OffsetMap
+from kpy.storage.offset_map import ENTRY_BYTES, KEY_BYTES_MAX, PART_KEYS, OffsetMap
 
 
 def test_the_last_offset_counts() -> None:
@@ -36,12 +37,22 @@ def test_long_keys() -> None:
 
 @pytest.mark.parametrize("count", [700, 701, 5_600, 44_800])
 def test_what_it_takes(count: int) -> None:
-    """An entry takes no more than it counts as, also where the map has just grown."""
+    """A full map takes no more than it may, also where a dictionary has just grown."""
     tracemalloc.start()
     try:
-        offsets = OffsetMap(1 << 30, 1.0)
+        offsets = OffsetMap(count * ENTRY_BYTES, 1.0)
         for number in range(count):
             offsets.put(b"%0100d" % number, 1 << 40 | number)
         assert tracemalloc.get_traced_memory()[1] <= count * ENTRY_BYTES + 10_000
     finally:
         tracemalloc.stop()
+
+
+def test_no_part_is_large() -> None:
+    """However many keys there are, no dictionary has many: they are spread evenly, and given up one by one."""
+    offsets = OffsetMap(40 * PART_KEYS * ENTRY_BYTES, 1.0)
+    for number in range(offsets.capacity):
+        assert offsets.put(b"%d" % number, number)
+    counts = [len(offsets) for _ in offsets.forget()]
+    assert max(before - after for before, after in pairwise([offsets.capacity, *counts])) < 1.5 * PART_KEYS
+    assert (len(offsets), offsets.get(b"1")) == (0, -1)

@@ -152,7 +152,7 @@ def test_rolling(log: PartitionLog, files: Files) -> None:
     """A segment ends before it would be larger than segment.bytes; the producers are kept with the roll."""
     append_sized(log, 25)
     log.check_invariants()
-    assert list(log.segment_base_offsets) == [0, 10, 20]
+    assert list(log.segments.base_offsets) == [0, 10, 20]
     names = set(files.list("topic-0"))
     assert {f"{base:020d}.log" for base in (0, 10, 20)} < names
     assert {"00000000000000000000.index", "00000000000000000010.timeindex"} < names
@@ -279,7 +279,7 @@ def test_rolling_earlier_by_chance(drawn: int, at_most_ms: int, segments: int) -
     append(log, "b", timestamp=NOW_MS + 1000)
     append(log, "c", timestamp=NOW_MS + 1000)
 
-    assert len(log.segment_base_offsets) == segments
+    assert len(log.segments.base_offsets) == segments
     assert asked == [min(at_most_ms, 1000)] * segments
 
 
@@ -306,7 +306,7 @@ def test_delete_records(log: PartitionLog, files: Files) -> None:
     log.start_on_disk = 25
     assert log.remove_deleted() == 2
     log.check_invariants()
-    assert list(log.segment_base_offsets) == [20, 30]
+    assert list(log.segments.base_offsets) == [20, 30]
     assert log.delete_records_before(10) == 25
     assert sorted(name for name in files.list("topic-0") if name.endswith(".snapshot")) == [
         "00000000000000000020.snapshot",
@@ -316,7 +316,7 @@ def test_delete_records(log: PartitionLog, files: Files) -> None:
     assert [b.header.base_offset for b in read_batches(read(log, 25))] == list(range(25, 30))
     log.start_on_disk = log.delete_records_before(35)
     assert (log.remove_deleted(), log.log_start_offset) == (1, 35)
-    assert list(log.segment_base_offsets) == [30]
+    assert list(log.segments.base_offsets) == [30]
     assert read(log, 35) == b""
     append_sized(log, 1)
     assert log.end_offset == 36

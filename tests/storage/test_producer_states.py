@@ -113,12 +113,12 @@ def test_transactions_hold_the_stable_offset() -> None:
     log.append(0, attributes=TRANSACTIONAL, producer_id=8)
     log.append(1, attributes=TRANSACTIONAL)
     assert log.states.first_unstable_offset == 3
-    assert log.states.has_open_transaction(PRODUCER, 0)
+    assert log.states.producers[PRODUCER].transaction_first_offset == 3
     assert log.end_transaction(ControlType.ABORT) == CompletedTransaction(
         PRODUCER, 3, 6, aborted=True, last_stable_offset=4
     )
     assert log.states.first_unstable_offset == 4
-    assert not log.states.has_open_transaction(PRODUCER, 0)
+    assert log.states.producers[PRODUCER].transaction_first_offset is None
     assert log.end_transaction(ControlType.COMMIT) is None
 
 

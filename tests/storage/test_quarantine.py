@@ -323,7 +323,7 @@ def test_deleting_records_over_a_damaged_range() -> None:
         assert readable(log) == [offset for offset in range(start, COUNT) if offset not in range(12, 17)]
     directory.checkpoint()
     log.remove_deleted()
-    assert list(log.segment_base_offsets) == [20, 30]
+    assert list(log.segments.base_offsets) == [20, 30]
 
 
 def test_epochs_and_producers_stay() -> None:
@@ -400,7 +400,7 @@ class TestAroundTheRecoveryPoint:
         files = self.left(5)
         files.remove(SECOND)
         log = reopen(files)
-        assert (log.end_offset, readable(log), list(log.segment_base_offsets)) == (10, list(range(10)), [0])
+        assert (log.end_offset, readable(log), list(log.segments.base_offsets)) == (10, list(range(10)), [0])
 
     @pytest.mark.parametrize("is_torn", [True, False])
     def test_it_is_not_known(self, is_torn: bool) -> None:

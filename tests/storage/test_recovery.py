@@ -60,7 +60,7 @@ def test_after_a_clean_shutdown(directory: LogDirectory, files: Files) -> None:
     assert (again.end_offset, again.recovery_point, again.topic_id) == (26, 26, TOPIC_ID)
     assert offsets(again) == list(range(26))
     assert (again.latest_leader_epoch, again.epoch_of(24)) == (4, 0)
-    assert list(again.segment_base_offsets) == [0, 10, 20]
+    assert list(again.segments.base_offsets) == [0, 10, 20]
     assert [send(again, sequence).duplicate for sequence in (21, 25, 26)] == [True, True, False]
 
 
@@ -131,7 +131,7 @@ def test_a_flipped_bit(directory: LogDirectory, after_kill: Callable[[], Files])
     left.replace(name, bytes(data))
     log = reopen(left)
     assert offsets(log) == list(range(13))
-    assert list(log.segment_base_offsets) == [0, 10]
+    assert list(log.segments.base_offsets) == [0, 10]
     assert not any(name.startswith("00000000000000000020") for name in left.list("topic-0"))
     assert send(log, 13).base_offset == 13
 
@@ -210,7 +210,7 @@ def test_the_start_survives(directory: LogDirectory, files: Files) -> None:
     log.delete_records_before(13)
     directory.close()
     again = reopen(files)
-    assert (again.log_start_offset, list(again.segment_base_offsets)) == (13, [10, 20])
+    assert (again.log_start_offset, list(again.segments.base_offsets)) == (13, [10, 20])
 
 
 def test_transactions_survive(files: Files, after_kill: Callable[[], Files]) -> None:
@@ -270,7 +270,7 @@ def test_a_log_that_could_not_be_recovered_is_not_clean(tmp_path: Path, disk: Di
     log = directory.create("t", 0, UUID(int=1), LogConfig(segment_bytes=500))
     for _ in range(12):
         log.append(batch("v" * 50), leader_epoch=0, now_ms=NOW_MS)
-    second = log.segment_base_offsets[1]
+    second = log.segments.base_offsets[1]
     directory.close(clean=False)
     path = tmp_path / "data" / "t-0" / f"{second:020}.log"
     path.write_bytes(path.read_bytes()[:-1] + b"?")

@@ -102,7 +102,7 @@ def new_log(files: Files, config: LogConfig = CONFIG, segments: int = 4) -> Part
     log = LogDirectory.open(files).create("topic", 0, UUID(int=7), config)
     for number in range(2 * segments):
         log.append(sized_batch(100, timestamp=NOW_MS + number), leader_epoch=number // 2, now_ms=NOW_MS)
-    assert len(log.segment_base_offsets) == segments
+    assert len(log.segments.base_offsets) == segments
     return log
 
 
@@ -119,7 +119,7 @@ def test_old_segments_of_a_log(files: Files) -> None:
     log = new_log(files, replace(CONFIG, retention_ms=1000))
     assert delete_old(log, NOW_MS + 1003) == 1
     assert delete_old(log, NOW_MS + 1003) == 0
-    assert (log.log_start_offset, log.segment_base_offsets) == (2, (2, 4, 6))
+    assert (log.log_start_offset, log.segments.base_offsets) == (2, (2, 4, 6))
     with pytest.raises(KafkaError) as caught:
         log.read(1, 1000, up_to=8, at_least_one=True)
     assert caught.value.code is ErrorCode.OFFSET_OUT_OF_RANGE
@@ -131,7 +131,7 @@ def test_everything_is_old(files: Files) -> None:
     """If the active segment is too old as well, the log rolls first and goes on at its end."""
     log = new_log(files, replace(CONFIG, retention_ms=1000))
     assert delete_old(log, NOW_MS + 10_000) == 4
-    assert (log.log_start_offset, log.end_offset, log.segment_base_offsets) == (8, 8, (8,))
+    assert (log.log_start_offset, log.end_offset, log.segments.base_offsets) == (8, 8, (8,))
     assert log.append(batch("new"), leader_epoch=9, now_ms=NOW_MS).base_offset == 8
     assert delete_old(log, NOW_MS + 1000) == 0
 
@@ -174,7 +174,7 @@ def test_some_at_a_time() -> None:
     log.delete_records_before(2 * SEGMENTS_AT_ONCE * 2 + 1)
     assert log.log_start_offset == 4 * SEGMENTS_AT_ONCE + 1
     assert [delete_old(log), delete_old(log), delete_old(log)] == [SEGMENTS_AT_ONCE, SEGMENTS_AT_ONCE, 0]
-    assert log.segment_base_offsets[0] == 4 * SEGMENTS_AT_ONCE
+    assert log.segments.base_offsets[0] == 4 * SEGMENTS_AT_ONCE
 
 
 def test_deleted_files_are_handed_over(files: Files) -> None:
@@ -226,10 +226,10 @@ def test_a_disk_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(OSError, match="no"):
         delete_old(log, NOW_MS + 1005)
     log.check_invariants()
-    assert log.segment_base_offsets == (2, 4, 6)
+    assert log.segments.base_offsets == (2, 4, 6)
     monkeypatch.undo()
     assert delete_old(log, NOW_MS + 1005) == 1
-    assert log.segment_base_offsets == (4, 6)
+    assert log.segments.base_offsets == (4, 6)
 
 
 @settings(max_examples=examples(100))
@@ -271,7 +271,7 @@ def test_against_the_obvious(
     )
     delete_old(log)
 
-    assert log.segment_base_offsets == (tuple(offset for offset, _, _ in left) or (end,))
+    assert log.segments.base_offsets == (tuple(offset for offset, _, _ in left) or (end,))
     assert log.log_start_offset == max(start, left[0][0] if left else end)
     assert [header.base_offset for header in (found.header for found in log.batches(0))] == [
         offset for offset, _, _ in left
@@ -288,4 +288,4 @@ def test_a_segment_whose_file_has_vanished(tmp_path: Path) -> None:
     log.give_up_old_segments(high_watermark=log.end_offset, now_ms=NOW_MS)
     directory.checkpoint()
     log.remove_deleted()
-    assert log.segment_base_offsets == (12,)
+    assert log.segments.base_offsets == (12,)

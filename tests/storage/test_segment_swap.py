@@ -14,7 +14,7 @@ from kpy.storage.memory_files import MemoryFile, MemoryFiles
 from kpy.storage.partition_log import PartitionLog
 from kpy.storage.segment_swap import SwapIncomplete, finish_swaps
 from tests.storage.batches import NOW_MS, batch
-from tests.storage.compacting import COMPACTED, a_round, compact, new_log, stored, take_all
+from tests.storage.compacting import COMPACTED, a_round, compact, last_records, new_log, stored, take_all
 from tests.storage.conftest import copy_of
 
 
@@ -107,7 +107,7 @@ def test_a_crash_at_any_change() -> None:
     """The next start has every key's last value, at its offset, and the producers; nothing is left over, and the round
     that was cut short can be made again, with the same end."""
     whole = filled(MemoryFiles())
-    expected, last = values(whole), whole.producers.last_records()
+    expected, last = values(whole), last_records(whole)
     compact(whole)
     after = stored(whole)
     for changes in range(1, 1000):
@@ -127,7 +127,7 @@ def test_a_crash_at_any_change() -> None:
         assert again.end_offset == log.end_offset
         assert values(again) == expected
         assert set(stored(again)) <= set(before)
-        assert again.producers.last_records() == last
+        assert last_records(again) == last
         assert not [name for name in left.list("topic-0") if name.endswith((".cleaned", ".swap", ".deleted", ".tmp"))]
         compact(again)
         assert stored(again) == after
@@ -299,4 +299,4 @@ def test_indexes_and_snapshots_are_derived() -> None:
             left.remove(f"topic-0/{name}")
     again = reopened(left)
     assert stored(again) == stored(log)
-    assert again.producers.last_records() == log.producers.last_records()
+    assert last_records(again) == last_records(log)

@@ -146,7 +146,7 @@ def test_the_bound_of_a_read(files: Files) -> None:
     abort(log, 5)
     for sequence in range(1, 8):
         send(log, 5, sequence)
-    first, second = log.segment_base_offsets
+    first, second = log.segments.base_offsets
     entry = log.read(0, 1, up_to=log.end_offset, at_least_one=True)
 
     assert 1 < entry.upper_bound < second
@@ -173,12 +173,12 @@ def test_after_kill(files: Files, after_kill: Callable[[], Files], damage: bytes
         send(log, 5, sequence)
     abort(log, 5)
     left = after_kill()
-    for base in log.segment_base_offsets:
+    for base in log.segments.base_offsets:
         left.replace(f"topic-0/{base:020d}.txnindex", damage)
     again = reopen(left)
     assert again.aborted_transactions(0, 9) == [AbortedTransaction(5, 0, 8, 9)]
     again.flush()
-    assert index_files(left) == [f"{again.segment_base_offsets[-1]:020d}.txnindex"]
+    assert index_files(left) == [f"{again.segments.base_offsets[-1]:020d}.txnindex"]
 
 
 @pytest.mark.parametrize("clean", [True, False])

@@ -8,8 +8,9 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 
+from interop_tests.clients import RECONNECT_BACKOFF_MAX_MS
 from interop_tests.clients.members import POLL_S, Orders, report, report_record, told
-from interop_tests.kafka_python_clients import collect_assignment
+from interop_tests.kafka_python_clients import collect_assignment, records_polled
 
 ASSIGNORS = {"range": RangePartitionAssignor, "cooperative-sticky": CooperativeStickyAssignor}
 
@@ -35,6 +36,7 @@ def main() -> None:
         max_poll_interval_ms=membership.max_poll_ms,
         metadata_max_age_ms=membership.metadata_ms,
         retry_backoff_ms=20,
+        reconnect_backoff_max_ms=RECONNECT_BACKOFF_MAX_MS,
     )
     with closing(consumer):
         for topic in membership.topics:
@@ -45,9 +47,8 @@ def main() -> None:
             if orders.hangs:
                 time.sleep(POLL_S)
                 continue
-            for batch in consumer.poll(timeout_ms=int(POLL_S * 1000)).values():
-                for record in batch:
-                    report_record(record.topic, record.partition, record.offset, record.value)
+            for record in records_polled(consumer, int(POLL_S * 1000)):
+                report_record(record.topic, record.partition, record.offset, record.value)
             collect_assignment(consumer)
 
 
