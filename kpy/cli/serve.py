@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from kpy.server.broker import Broker
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SWITCH_INTERVAL_SECONDS = 0.0005
+"""How long a thread that computes (it validates a large batch) keeps the interpreter from the one that serves all,
+and has to ask for it after each call of the system. Python's own 5 ms would be felt by every request.
+"""
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +65,7 @@ def _load(options: Namespace) -> Loaded:
 
 
 def _run(config: BrokerConfig, ready_file: Path | None) -> int:
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     gc.disable()  # what a start makes is there to stay: looking for garbage in it takes a twentieth of the time
     import trio  # noqa: PLC0415 - a mistake in the configuration is answered without it
 

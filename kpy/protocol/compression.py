@@ -24,6 +24,8 @@ _XERIAL_HEADER: Final = b"\x82SNAPPY\x00\x00\x00\x00\x01\x00\x00\x00\x01"
 _XERIAL_MAGIC: Final = _XERIAL_HEADER[:8]
 _XERIAL_BLOCK_BYTES: Final = 32 * 1024
 
+_LZ4_PIECE_BYTES: Final = 64 * 1024
+"""What is compressed in one call: unlike the other codecs' this one keeps every other thread waiting."""
 _LZ4_MAGIC: Final = b"\x04\x22\x4d\x18"
 _LZ4_BLOCKS_INDEPENDENT: Final = 0x20
 
@@ -114,7 +116,9 @@ def compress(codec: int, data: Buffer, level: int | None = None) -> bytes:
     if codec == Codec.LZ4:
         # Java's reader refuses blocks that depend on each other (Lz4BlockInputStream).
         compressor = cramjam.lz4.Compressor(level=level or 0, content_checksum=False, block_linked=False)
-        compressor.compress(bytes(data))
+        view = memoryview(data)
+        for start in range(0, len(view), _LZ4_PIECE_BYTES):
+            compressor.compress(bytes(view[start : start + _LZ4_PIECE_BYTES]))
         return bytes(compressor.finish())
     if codec == Codec.ZSTD:
         return bytes(cramjam.zstd.compress(data, level=3 if level is None else level))

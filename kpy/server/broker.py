@@ -51,6 +51,7 @@ from kpy.server.workers import (
     CLEANING_THREADS_MAX,
     FLUSHING_THREADS_MAX,
     READING_THREADS_MAX,
+    VALIDATING_THREADS_MAX,
     RunInWorker,
     Workers,
     inline,
@@ -166,7 +167,8 @@ class Broker:
             flusher=flusher,
         )
         checkpoints = Checkpoints(logs, run_in_worker)
-        partitions = Partitions(logs, clock, flusher, checkpoints)
+        validate_in_worker = self._run_in_worker or Workers(VALIDATING_THREADS_MAX)
+        partitions = Partitions(logs, clock, flusher, checkpoints, validate_in_worker)
         self._retention = Retention(partitions, lambda: self.services.config, clock)
         self._log_cleaner = LogCleaner(
             partitions,

@@ -41,7 +41,8 @@ class Connection:
 
     Invariant: replies are sent in the order of their requests.
     `last_progress` moves when the peer does its part: a whole frame, a good piece of a large one, a reply taken.
-    `waiting_on_broker` is true while a request is parked, which is no fault of the peer.
+    `waiting_on_broker` is true while a request is parked, which is no fault of the peer. A handler sets `is_worked_for`
+    while that is because of work, and not by the request's own wish.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Connection:
         self.listener = listener
         self.last_progress = trio.current_time()
         self.waiting_on_broker = False
+        self.is_worked_for = False
         self._stream = stream
         self._handle = handle
         self._reader = FrameReader(max_request_bytes, request_memory.spares)

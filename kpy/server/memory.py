@@ -21,6 +21,8 @@ class Holder(Protocol):
     """A connection, as far as its receive buffer goes."""
 
     last_progress: float
+    is_worked_for: bool
+    """Whether the broker is busy with what it has sent, and it can do nothing."""
 
     def close(self, reason: str) -> None:
         """End the connection at once."""
@@ -85,5 +87,5 @@ class RequestMemory:
     def _close_stalled(self) -> None:
         longest_ago = trio.current_time() - STALLED_SECONDS
         for holder in self._holders:
-            if holder not in self._waiting and holder.last_progress <= longest_ago:
+            if holder not in self._waiting and not holder.is_worked_for and holder.last_progress <= longest_ago:
                 holder.close("its large request has stalled while others wait (queued.max.request.bytes)")

@@ -8,8 +8,11 @@ flush.messages asks for the disk, when it is there.
 import errno
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from uuid import UUID
+
+import trio
 
 from kpy.cluster.image import Changes, ClusterImage, ResourceType, TopicImage
 from kpy.cluster.topic_names import CLUSTER_METADATA
@@ -23,9 +26,11 @@ from kpy.server.log_configs import log_config
 from kpy.server.maintenance import Checkpoints
 from kpy.server.storage_errors import StorageErrors
 from kpy.server.waiters import Waiters
+from kpy.server.workers import RunInWorker
+from kpy.storage.batch_validation import TooMuchWork, ValidBatch
 from kpy.storage.files import FileRange, NotResident
 from kpy.storage.log_directory import LogDirectory
-from kpy.storage.partition_log import AppendResult, LogConfig, LogRead, PartitionLog, TimestampOffset
+from kpy.storage.partition_log import AppendResult, LogConfig, LogRead, PartitionLog, TimestampOffset, valid_batch
 
 logger = logging.getLogger(__name__)
 
@@ -44,19 +49,36 @@ class Partition:
         "_flusher",
         "_is_flushing",
         "_log",
+        "_turns",
         "_unseen_bytes",
+        "_validate_in_worker",
         "high_watermark",
+        "is_removed",
         "leader_epoch",
+        "taking_turns",
         "waiters",
     )
 
     def __init__(
-        self, log: PartitionLog, leader_epoch: int, clock: Clock, errors: StorageErrors, flusher: Flusher
+        self,
+        log: PartitionLog,
+        leader_epoch: int,
+        clock: Clock,
+        errors: StorageErrors,
+        flusher: Flusher,
+        validate_in_worker: RunInWorker,
     ) -> None:
         self._clock = clock
         self._errors = errors
         self._flusher = flusher
         self._log = log
+        self._validate_in_worker = validate_in_worker
+        self._turns: trio.Lock | None = None
+        """Held by whose batch is validated by a worker, and handed on in the order of arrival."""
+        self.taking_turns = 0
+        """How many batches are validated by a worker or wait behind one; another that comes has to wait, too."""
+        self.is_removed = False
+        """Whether the topic is no more; one of that name is another."""
         self.leader_epoch = leader_epoch
         self.high_watermark = log.end_offset
         self.waiters = Waiters()
@@ -81,12 +103,51 @@ class Partition:
         """Append one batch of a producer; it is committed when this returns, unless it `must_flush`. Raises KafkaError.
 
         Then its producer waits for `flush`, and so do its readers: Kafka's UnifiedLog.append flushes before Partition
-        moves the high watermark.
+        moves the high watermark. Raises TooMuchWork for what takes too long for the event loop: that is for
+        `append_in_turn`, and so is every batch that comes while others are `taking_turns`.
         """
         try:
-            result = self._log.append(records, leader_epoch=self.leader_epoch, now_ms=self._clock.now_ms())
+            result = self._log.append(records, leader_epoch=self.leader_epoch, now_ms=self._clock.now_ms(), quick=True)
         except OSError as error:
             raise self._errors.answer(self._log.name, error) from error
+        if not result.duplicate:
+            self._appended(result.size_bytes)
+        return result
+
+    async def append_in_turn(self, records: Buffer, *, is_large: bool) -> AppendResult:
+        """As `append`, after those who called this before; a worker validates what is large.
+
+        As in Kafka, where the log's lock is held meanwhile, batches are stored in the order in which they came, and by
+        what holds when they are stored: if the topic is altered meanwhile, the batch is validated once more.
+        """
+        if self._turns is None:
+            self._turns = trio.Lock()
+        self.taking_turns += 1
+        try:
+            async with self._turns:
+                self._check_not_removed()
+                if not is_large:
+                    with suppress(TooMuchWork):
+                        return self.append(records)
+                return await self._append_large(memoryview(records).toreadonly())
+        finally:
+            self.taking_turns -= 1
+
+    async def _append_large(self, records: memoryview) -> AppendResult:
+        while True:
+            config, now_ms = self._log.config, self._clock.now_ms()
+            valid = await self._validate_in_worker(partial(valid_batch, records, config, now_ms=now_ms))
+            self._check_not_removed()
+            if self._log.config == config:
+                return self._append_valid(valid, now_ms)
+
+    def _check_not_removed(self) -> None:
+        if self.is_removed:
+            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"{self._log.name} was deleted")
+
+    def _append_valid(self, valid: ValidBatch, now_ms: int) -> AppendResult:
+        with self._errors.answered(self._log.name):
+            result = self._log.append_valid(valid, leader_epoch=self.leader_epoch, now_ms=now_ms)
         if not result.duplicate:
             self._appended(result.size_bytes)
         return result
@@ -248,11 +309,19 @@ class Partition:
 class Partitions:
     """Finds the partition that a request names, and follows the cluster image."""
 
-    def __init__(self, logs: LogDirectory, clock: Clock, flusher: Flusher, checkpoints: Checkpoints) -> None:
+    def __init__(
+        self,
+        logs: LogDirectory,
+        clock: Clock,
+        flusher: Flusher,
+        checkpoints: Checkpoints,
+        validate_in_worker: RunInWorker,
+    ) -> None:
         self.logs = logs
         self._clock = clock
         self._flusher = flusher
         self._checkpoints = checkpoints
+        self._validate_in_worker = validate_in_worker
         self._image: ClusterImage | None = None
         self._config: BrokerConfig | None = None
         self._errors = StorageErrors()
@@ -355,7 +424,14 @@ class Partitions:
             with self._errors.answered(f"{name}-{index}"):
                 log = self.logs.create(name, index, topic.topic_id, config)
         log.config = config
-        partition = Partition(log, topic.partitions[index].leader_epoch, self._clock, self._errors, self._flusher)
+        partition = Partition(
+            log,
+            topic.partitions[index].leader_epoch,
+            self._clock,
+            self._errors,
+            self._flusher,
+            self._validate_in_worker,
+        )
         self._open[name, index] = partition
         return partition
 
@@ -386,6 +462,7 @@ class Partitions:
         for index in indexes:
             partition = self._open.pop((topic.name, index), None)
             if partition is not None:
+                partition.is_removed = True
                 partition.waiters.wake()
 
     def _set_strays_aside(self) -> None:

@@ -1,4 +1,4 @@
-"""Where work goes that waits for the disk: to a few threads, so that the event loop never does.
+"""Where work goes that waits for the disk, or takes long: to a few threads, so that the event loop never does.
 
 What such work needs of the loop's objects is handed to it when it begins, and what it learned is put to use after it,
 on the loop again. Under a virtual clock a thread does not count as running: `inline` takes its place there.
@@ -15,6 +15,8 @@ FLUSHING_THREADS_MAX = 8
 """How many logs are synced at once: a journal does for several what it does for one."""
 CLEANING_THREADS_MAX = 2
 """How many calls of compaction and removals of files go on at once."""
+VALIDATING_THREADS_MAX = 2
+"""How many large batches are validated at once, each with as much memory as its records take decompressed, twice."""
 READING_THREADS_MAX = 4
 """How many cold ranges are read at once, so that those who flush never wait for those who read."""
 

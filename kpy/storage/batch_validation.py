@@ -3,13 +3,24 @@
 `check_produced` are the checks of a request (`ProduceRequest.validateRecords`). `validate` are those of a log
 (`UnifiedLog.analyzeAndValidateRecords` and `LogValidator`): header, checksum, records, timestamps, keys on a compacted
 topic. It also gives the batch the form in which it is stored, short of base offset and leader epoch.
+
+Kafka does this in one of many threads. Here an event loop serves everyone, so that a batch which takes more than a few
+milliseconds is for another thread: `validate` changes nothing but the batch, and tells when it is asked to be quick.
 """
 
+import sys
 from collections.abc import Sequence
 from struct import Struct
 from typing import Final, NamedTuple
 
-from kpy.protocol.compression import Codec, DecompressedTooLarge, DecompressionError, Decompressor
+from kpy.protocol.compression import (
+    DECOMPRESSED_BYTES_MAX,
+    Codec,
+    DecompressedTooLarge,
+    DecompressionError,
+    Decompressor,
+    compress,
+)
 from kpy.protocol.crc import Buffer, crc32c
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.protocol.records import (
@@ -19,6 +30,7 @@ from kpy.protocol.records import (
     LENGTH_END,
     LOG_APPEND_TIME,
     MAGIC,
+    NO_LEADER_EPOCH,
     NO_TIMESTAMP,
     TRANSACTIONAL,
     BatchHeader,
@@ -27,11 +39,13 @@ from kpy.protocol.records import (
     RecordBatch,
     build_batch,
     int64,
+    read_varint,
+    read_varlong,
     stamp_crc,
 )
 from kpy.storage.log_config import INT64_MAX, LogConfig, TimestampType
 from kpy.storage.producer_states import AppendOrigin
-from kpy.storage.record_walk import RecordLengthTooLong, Walk, walk
+from kpy.storage.record_walk import RecordLengthTooLong, TooManyUnlike, Walk, walk
 
 _LENGTH: Final = Struct(">i")
 _SIZE_END: Final = 12
@@ -42,6 +56,22 @@ _LEGACY_OVERHEAD: Final = 14
 """The least length that a batch of any format can have (`LegacyRecord.RECORD_OVERHEAD_V0`)."""
 _ZSTD_PRODUCE_VERSION: Final = 7
 _INT64_MIN: Final = -(1 << 63)
+
+QUICK_COMPRESSED_BYTES_MAX: Final = 128 * 1024
+QUICK_DECOMPRESSED_BYTES_MAX: Final = 512 * 1024
+QUICK_RECOMPRESSED_BYTES_MAX: Final = 16 * 1024
+"""Plain bytes that are compressed; the strongest levels take a millisecond for them."""
+QUICK_RECORDS_MAX: Final = 64 * 1024
+QUICK_UNLIKE_RECORDS_MAX: Final = 2048
+"""Records that are read one by one, of which a millisecond takes a thousand or more."""
+QUICK_DECODED_RECORDS_MAX: Final = 256
+"""Records that are decoded, too."""
+RECORD_ERRORS_MAX: Final = 1000
+"""So many refused records are named; Kafka names all, which in one small compressed batch may be millions."""
+
+
+class TooMuchWork(Exception):
+    """The batch takes more time than is to be spent at once."""
 
 
 class RecordError(NamedTuple):
@@ -102,17 +132,33 @@ def _batch_size(records: Buffer, position: int) -> int | None:
 
 
 def validate(
-    records: memoryview, config: LogConfig, *, now_ms: int, origin: AppendOrigin, decompressor: Decompressor
+    records: memoryview,
+    config: LogConfig,
+    *,
+    now_ms: int,
+    origin: AppendOrigin,
+    decompressor: Decompressor,
+    quick: bool = False,
 ) -> ValidBatch:
-    """The one batch in `records`, checked; what follows it is ignored. `records` may be changed if it is writable."""
-    batch, header = _check_header(records, config, origin)
+    """The one batch in `records`, checked; what follows it is ignored. `records` may be changed if it is writable.
+
+    If it has to be `quick` and cannot be, TooMuchWork is raised and `records` are as they were.
+    """
+    batch, header = _check_header(records, config, origin, quick=quick)
     source = header.codec
     target = source if config.target_codec is None or header.is_control else config.target_codec
-    walked = _walk_records(batch, header, decompressor)
+    payload_bytes_max = _quick_bytes_max(source, target) if quick and (source or target) else DECOMPRESSED_BYTES_MAX
+    payload, walked = _walk_records(batch, header, decompressor, payload_bytes_max, quick)
     max_timestamp = _max_timestamp(walked, header, config, now_ms)
     if max_timestamp is None:
+        if quick and header.record_count > QUICK_DECODED_RECORDS_MAX:
+            raise TooMuchWork
         max_timestamp = _check_each_record(batch, header, config, now_ms)
     if source != target or (source and not walked.offsets_ascend):
+        if _can_keep_payload(payload, header, walked):
+            return _recompress(payload, header, config, now_ms, Codec(target), max_timestamp)
+        if quick and (len(payload) > QUICK_RECOMPRESSED_BYTES_MAX or header.record_count > QUICK_DECODED_RECORDS_MAX):
+            raise TooMuchWork
         return _rebuild(batch, header, config, now_ms, Codec(target))
     if config.message_timestamp_type is TimestampType.LOG_APPEND_TIME:
         return _stamped(batch, header, header.attributes | LOG_APPEND_TIME, now_ms)
@@ -121,7 +167,9 @@ def validate(
     return ValidBatch(header, batch, max_timestamp)
 
 
-def _check_header(records: memoryview, config: LogConfig, origin: AppendOrigin) -> tuple[memoryview, BatchHeader]:
+def _check_header(
+    records: memoryview, config: LogConfig, origin: AppendOrigin, *, quick: bool
+) -> tuple[memoryview, BatchHeader]:
     """The checks that need no record, in Kafka's order."""
     size = _batch_size(records, 0)
     if size is None or records[16] != MAGIC:
@@ -136,6 +184,8 @@ def _check_header(records: memoryview, config: LogConfig, origin: AppendOrigin) 
     if size > config.max_message_bytes:
         message = f"a batch of {size} bytes is larger than max.message.bytes, {config.max_message_bytes}"
         raise KafkaError(ErrorCode.MESSAGE_TOO_LARGE, message)
+    if quick and (header.record_count > QUICK_RECORDS_MAX or (header.codec and size > QUICK_COMPRESSED_BYTES_MAX)):
+        raise TooMuchWork
     if crc32c(batch[CRC_START:]) != header.crc:
         raise KafkaError(ErrorCode.CORRUPT_MESSAGE, "the checksum is wrong")
     if header.attributes & 7 > Codec.ZSTD:
@@ -161,13 +211,28 @@ def _check_client_header(header: BatchHeader) -> None:
         raise KafkaError(ErrorCode.INVALID_RECORD, f"the base sequence is {header.base_sequence}")
 
 
-def _walk_records(batch: memoryview, header: BatchHeader, decompressor: Decompressor) -> Walk:
-    data: Buffer = batch[HEADER_BYTES:]
+def _quick_bytes_max(source: int, target: int) -> int:
+    """How large the plain records of a batch may be that is compressed, or will be."""
+    return QUICK_DECOMPRESSED_BYTES_MAX if source == target else QUICK_RECOMPRESSED_BYTES_MAX
+
+
+def _walk_records(
+    batch: memoryview, header: BatchHeader, decompressor: Decompressor, payload_bytes_max: int, quick: bool
+) -> tuple[Buffer, Walk]:
+    """The plain records, valid until the next batch is decompressed, and what they have in common."""
+    payload: Buffer = batch[HEADER_BYTES:]
     try:
         if header.codec:
-            data = decompressor.decompress(header.codec, data)
-        return walk(data, header.record_count)
+            payload = decompressor.decompress(header.codec, payload, payload_bytes_max)
+        elif quick and len(payload) > payload_bytes_max:
+            raise TooMuchWork
+        unlike_max = QUICK_UNLIKE_RECORDS_MAX if quick else sys.maxsize
+        return payload, walk(payload, header.record_count, unlike_max=unlike_max)
+    except TooManyUnlike:
+        raise TooMuchWork from None
     except DecompressedTooLarge as error:
+        if quick:
+            raise TooMuchWork from None
         raise KafkaError(ErrorCode.MESSAGE_TOO_LARGE, str(error)) from None
     except DecompressionError as error:  # a KafkaException in Kafka, for which there is no code
         raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, f"the records cannot be decompressed: {error}") from None
@@ -198,21 +263,26 @@ def _max_timestamp(walked: Walk, header: BatchHeader, config: LogConfig, now_ms:
 
 
 def _check_each_record(batch: memoryview, header: BatchHeader, config: LogConfig, now_ms: int) -> int:
-    """The largest timestamp, or RecordValidationError with every record that is refused (`LogValidator`)."""
+    """The largest timestamp, or RecordValidationError with the records that are refused (`LogValidator`)."""
     errors: list[RecordError] = []
+    error_count = 0
     code = ErrorCode.INVALID_RECORD
     max_timestamp = NO_TIMESTAMP
     for index, record in enumerate(RecordBatch(batch)):
         timestamp = NO_TIMESTAMP if record.timestamp is None else record.timestamp
         max_timestamp = max(max_timestamp, timestamp)
         if config.compacted and record.key is None:
-            errors.append(RecordError(index, "A compacted topic takes no record without a key."))
+            message = "A compacted topic takes no record without a key."
         elif message := _timestamp_error(timestamp, header, config, now_ms):
-            errors.append(RecordError(index, message))
             code = ErrorCode.INVALID_TIMESTAMP
+        else:
+            continue
+        error_count += 1
+        if error_count <= RECORD_ERRORS_MAX:
+            errors.append(RecordError(index, message))
     if errors:
         what = "timestamps" if code is ErrorCode.INVALID_TIMESTAMP else "keys"
-        raise RecordValidationError(code, f"{len(errors)} records were refused for their {what}.", errors)
+        raise RecordValidationError(code, f"{error_count} records were refused for their {what}.", errors)
     return max_timestamp
 
 
@@ -236,6 +306,33 @@ def _stamped(batch: memoryview, header: BatchHeader, attributes: int, max_timest
     return ValidBatch(header, data, max_timestamp)
 
 
+def _can_keep_payload(payload: Buffer, header: BatchHeader, walked: Walk) -> bool:
+    """Whether the plain records may be stored as they are: what all but very odd producers send may."""
+    if not walked.offsets_ascend or header.last_offset_delta + 1 != header.record_count or header.is_log_append_time:
+        return False
+    _, position = read_varint(payload, 0)
+    return read_varlong(payload, position + 1)[0] == 0
+
+
+def _recompress(
+    payload: Buffer, header: BatchHeader, config: LogConfig, now_ms: int, codec: Codec, max_timestamp: int
+) -> ValidBatch:
+    """The same records, with the topic's codec (compression.type)."""
+    stored = compress(codec, payload, config.compression_level(codec))
+    new_header = header._replace(
+        base_offset=0,
+        length=HEADER_BYTES - LENGTH_END + len(stored),
+        leader_epoch=NO_LEADER_EPOCH,
+        attributes=header.attributes & ~7 | codec,
+        max_timestamp=max_timestamp,
+    )
+    data = bytearray(HEADER_BYTES)
+    HEADER.pack_into(data, 0, *new_header)
+    data += stored
+    stamp_crc(data)
+    return _made_anew(data, config, now_ms)
+
+
 def _rebuild(batch: memoryview, header: BatchHeader, config: LogConfig, now_ms: int, codec: Codec) -> ValidBatch:
     """The records in a new batch: with the topic's codec (compression.type), at successive offsets."""
     records: list[Record] = list(RecordBatch(batch))
@@ -249,11 +346,14 @@ def _rebuild(batch: memoryview, header: BatchHeader, config: LogConfig, now_ms: 
         base_sequence=header.base_sequence,
         level=config.compression_level(codec),
     )
-    new_header = BatchHeader._make(HEADER.unpack_from(data))
+    return _made_anew(data, config, now_ms)
+
+
+def _made_anew(data: bytearray, config: LogConfig, now_ms: int) -> ValidBatch:
+    header = BatchHeader._make(HEADER.unpack_from(data))
     if len(data) > config.max_message_bytes:
         message = f"a batch of {len(data)} bytes is larger than max.message.bytes, {config.max_message_bytes}"
         raise KafkaError(ErrorCode.MESSAGE_TOO_LARGE, message)
-    valid = ValidBatch(new_header, data, new_header.max_timestamp)
     if config.message_timestamp_type is TimestampType.LOG_APPEND_TIME:
-        return _stamped(memoryview(data), new_header, new_header.attributes | LOG_APPEND_TIME, now_ms)
-    return valid
+        return _stamped(memoryview(data), header, header.attributes | LOG_APPEND_TIME, now_ms)
+    return ValidBatch(header, data, header.max_timestamp)

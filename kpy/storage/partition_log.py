@@ -14,6 +14,7 @@ be found again in them, so that a process may end at any moment (see `kpy.storag
 import logging
 from collections.abc import Generator, Sequence
 from struct import Struct
+from threading import local
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from kpy.protocol.compression import Decompressor
 from kpy.protocol.crc import Buffer
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.protocol.records import BatchHeader, EndTransactionMarker, Record, RecordBatch, build_batch, build_plain_batch
-from kpy.storage.batch_validation import validate
+from kpy.storage.batch_validation import ValidBatch, validate
 from kpy.storage.files import Files
 from kpy.storage.flushing import FlushPlan
 from kpy.storage.leader_epochs import FILE_NAME as EPOCHS_NAME
@@ -58,8 +59,15 @@ METADATA_NAME: Final = "partition.metadata"
 _LOOK_EVERY_MS: Final = 1000
 """How often a log that is written to looks whether its file is where it was: what is open can be written for ever."""
 
-_decompressor: Final = Decompressor()
-"""One for all logs: what it returns is used before the next batch comes."""
+
+class _Scratch(local):
+    """What the validations of one thread share: what the decompressor returns is used before the next batch comes."""
+
+    def __init__(self) -> None:
+        self.decompressor = Decompressor()
+
+
+_scratch: Final = _Scratch()
 
 
 class AppendResult(NamedTuple):
@@ -73,6 +81,11 @@ class AppendResult(NamedTuple):
     duplicate: bool = False
     size_bytes: int = 0
     """What it takes of the log, which compression.type may have changed; nothing for a duplicate."""
+
+
+def valid_batch(records: memoryview, config: LogConfig, *, now_ms: int) -> ValidBatch:
+    """A client's batch, validated in any thread."""
+    return validate(records, config, now_ms=now_ms, origin=AppendOrigin.CLIENT, decompressor=_scratch.decompressor)
 
 
 class PartitionLog(ReadableLog):
@@ -152,15 +165,32 @@ class PartitionLog(ReadableLog):
         now_ms: int,
         origin: AppendOrigin = AppendOrigin.CLIENT,
         transaction_verified: bool = False,
+        quick: bool = False,
     ) -> AppendResult:
         """Check one batch and store it, stamped with offset and leader epoch; KafkaError as Kafka gives it.
 
         `records` is changed in place if it is writable. A batch that was stored before (KIP-98) is not stored again:
-        the result is that of the first time. OSError if the disk refuses: the batch is not stored then.
+        the result is that of the first time. OSError if the disk refuses: the batch is not stored then. If it has to be
+        `quick` and cannot be, TooMuchWork: `valid_batch` is for another thread then, and `append_valid` for what it
+        returns.
         """
-        config = self.config
-        view = memoryview(records)
-        valid = validate(view, config, now_ms=now_ms, origin=origin, decompressor=_decompressor)
+        valid = validate(
+            memoryview(records),
+            self.config,
+            now_ms=now_ms,
+            origin=origin,
+            decompressor=_scratch.decompressor,
+            quick=quick,
+        )
+        return self._store(valid, leader_epoch, now_ms, origin, transaction_verified)
+
+    def append_valid(self, valid: ValidBatch, *, leader_epoch: int, now_ms: int) -> AppendResult:
+        """As `append`, of what `valid_batch` has made with the config that the log has, and that time."""
+        return self._store(valid, leader_epoch, now_ms, AppendOrigin.CLIENT, transaction_verified=False)
+
+    def _store(
+        self, valid: ValidBatch, leader_epoch: int, now_ms: int, origin: AppendOrigin, transaction_verified: bool
+    ) -> AppendResult:
         header = valid.header
         base_offset = self.end_offset
         marker: EndTransactionMarker | None = None
@@ -182,7 +212,7 @@ class PartitionLog(ReadableLog):
             else:
                 self._end_transaction(header, marker, base_offset, valid.max_timestamp)
         self.end_offset = last_offset + 1
-        append_time = now_ms if config.message_timestamp_type is TimestampType.LOG_APPEND_TIME else -1
+        append_time = now_ms if self.config.message_timestamp_type is TimestampType.LOG_APPEND_TIME else -1
         return AppendResult(base_offset, last_offset, append_time, self.log_start_offset, size_bytes=len(valid.data))
 
     def append_records(

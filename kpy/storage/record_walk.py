@@ -4,6 +4,7 @@ The walk is as strict as Kafka's `DefaultRecord.readFrom`: lengths, header count
 few. It looks at neither keys, values nor header contents. Records that are alike are checked a run at a time.
 """
 
+import sys
 from typing import Final, NamedTuple
 
 from kpy.protocol.crc import Buffer
@@ -14,12 +15,18 @@ _BETWEEN_ATTEMPTS_MAX: Final = 256
 """Records read one by one, at most, before a run is looked for again."""
 _COPIED_RECORD_BYTES_MAX: Final = 2048
 """Up to this mean size of a record, reading from a copy of the batch is quicker than reading from a view of it."""
+_COPIED_BYTES_MAX: Final = 8 * 1024 * 1024
+"""What is copied in some milliseconds: nobody else runs meanwhile."""
 _INT64_MAX: Final = (1 << 63) - 1
 _INT64_MIN: Final = -(1 << 63)
 
 
 class RecordLengthTooLong(VarintTooLong):
     """The varint of a record's length does not end: the one break of the format that Kafka has no error code for."""
+
+
+class TooManyUnlike(Exception):
+    """Walking the records takes longer than the caller allows."""
 
 
 class Walk(NamedTuple):
@@ -32,22 +39,33 @@ class Walk(NamedTuple):
     """Whether the offset deltas are 0, 1, 2 and so on."""
 
 
-def walk(data: Buffer, count: int) -> Walk:
-    """Walk `count` records which must fill `data`; InvalidRecord if they do not."""
-    view = bytes(data) if len(data) <= count * _COPIED_RECORD_BYTES_MAX else memoryview(data)
+def walk(data: Buffer, count: int, *, unlike_max: int = sys.maxsize) -> Walk:
+    """Walk `count` records which must fill `data`; InvalidRecord if they do not.
+
+    TooManyUnlike if it is, or seems to be, more work than reading `unlike_max` of them one by one.
+    """
+    left = unlike_max
+    may_copy = len(data) <= min(count * _COPIED_RECORD_BYTES_MAX, _COPIED_BYTES_MAX)
+    view = bytes(data) if may_copy else memoryview(data)
     walker = _Walker(view)
     index = position = 0
     one_by_one = SHORTEST_RUN
     while index < count:
+        if left < 0:
+            raise TooManyUnlike
         run = match_run(view, position, index, count) if count - index >= SHORTEST_RUN else None
         if run is not None:
             walker.add_run(run)
             index, position = index + run.record_count, run.end
             one_by_one = SHORTEST_RUN
+            left -= SHORTEST_RUN
         else:
             until = min(count, index + one_by_one)
             position = walker.read(position, index, until)
+            left -= until - index
             index = until
+            if one_by_one == _BETWEEN_ATTEMPTS_MAX and count - index > left:
+                raise TooManyUnlike
             one_by_one = min(2 * one_by_one, _BETWEEN_ATTEMPTS_MAX)
     if position != len(view):
         raise InvalidRecord("there is more in the batch than the records that it counts")

@@ -1,7 +1,9 @@
 import contextlib
 import gzip
+import random
 import struct
 
+import cramjam
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -122,3 +124,14 @@ def test_scratch_is_kept() -> None:
     assert bytes(first) == b"first"
     second = decompressor.decompress(Codec.GZIP, compress(Codec.GZIP, b"other"))
     assert (bytes(first), bytes(second)) == (b"other", b"other")
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 65_537, 300_000])
+def test_lz4_in_pieces_is_one_frame(size: int) -> None:
+    """It is compressed a piece at a time, so that other threads run in between; nobody can tell."""
+    data = random.Random(size).randbytes(size // 2) + bytes(size - size // 2)
+    compressor = cramjam.lz4.Compressor(level=9, content_checksum=False, block_linked=False)
+    compressor.compress(data)
+
+    assert compress(Codec.LZ4, data, 9) == bytes(compressor.finish())
+    assert decompress(Codec.LZ4, compress(Codec.LZ4, data, 9)) == data

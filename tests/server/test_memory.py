@@ -14,6 +14,7 @@ class FakeConnection:
     def __init__(self) -> None:
         self.last_progress = trio.current_time()
         self.closed = False
+        self.is_worked_for = False
 
     def close(self, reason: str) -> None:
         self.closed = True
@@ -69,6 +70,24 @@ async def test_one_large_frame_at_a_time_goes_on_when_memory_is_used_up(autojump
         await wait_all_tasks_blocked()
 
     assert order == ["first", "second"]
+
+
+async def test_a_holder_that_is_worked_for_has_not_stalled(autojump_clock: MockClock) -> None:
+    """A batch that takes long to validate, or to bring onto the disk, is not held against its producer."""
+    memory = RequestMemory(LARGE)
+    busy, waiting = FakeConnection(), FakeConnection()
+    busy.is_worked_for = True
+    memory.hold(busy, LARGE)
+    async with trio.open_nursery() as nursery:
+        for holder in (FakeConnection(), waiting):
+            memory.hold(holder, LARGE)
+            nursery.start_soon(memory.turn, holder)
+        await trio.sleep(10 * STALLED_SECONDS)
+        assert not busy.closed
+        busy.is_worked_for = False
+        await trio.sleep(2 * STALLED_SECONDS)
+        assert busy.closed
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_holder_that_stalls_while_others_wait_is_closed(autojump_clock: MockClock) -> None:

@@ -1,11 +1,13 @@
 """The answers are those that Apache Kafka 4.3.1 gave to the same batches."""
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kafka.record.legacy_records import LegacyRecordBatchBuilder
 
-from kpy.protocol.compression import Codec, Decompressor
+from kpy.protocol.compression import Codec, Decompressor, compress
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.protocol.records import (
     CONTROL,
@@ -18,8 +20,22 @@ from kpy.protocol.records import (
     build_batch,
     build_control_batch,
     stamp_crc,
+    write_record,
 )
-from kpy.storage.batch_validation import RecordValidationError, ValidBatch, check_produced, validate
+from kpy.storage.batch_validation import (
+    QUICK_DECODED_RECORDS_MAX,
+    QUICK_DECOMPRESSED_BYTES_MAX,
+    QUICK_RECOMPRESSED_BYTES_MAX,
+    QUICK_RECORDS_MAX,
+    QUICK_UNLIKE_RECORDS_MAX,
+    RECORD_ERRORS_MAX,
+    RecordError,
+    RecordValidationError,
+    TooMuchWork,
+    ValidBatch,
+    check_produced,
+    validate,
+)
 from kpy.storage.log_config import LogConfig, TimestampType
 from kpy.storage.producer_states import AppendOrigin
 from tests.storage.batches import NOW_MS, batch, odd_batch
@@ -29,12 +45,22 @@ HOUR_MS = 3_600_000
 
 
 def check(
-    records: bytearray | bytes, config: LogConfig | None = None, origin: AppendOrigin = CLIENT, version: int = 9
+    records: bytearray | bytes,
+    config: LogConfig | None = None,
+    origin: AppendOrigin = CLIENT,
+    version: int = 9,
+    *,
+    quick: bool = False,
 ) -> ValidBatch:
     if origin is CLIENT:
         check_produced(records, version)
     return validate(
-        memoryview(records), config or LogConfig(), now_ms=NOW_MS, origin=origin, decompressor=Decompressor()
+        memoryview(records),
+        config or LogConfig(),
+        now_ms=NOW_MS,
+        origin=origin,
+        decompressor=Decompressor(),
+        quick=quick,
     )
 
 
@@ -282,6 +308,83 @@ def test_compressed_records_are_numbered_anew() -> None:
     stored = RecordBatch(check(odd_batch((b"a", b"b"), deltas=(0, 5), codec=Codec.GZIP)).data)
     assert [(record.offset, record.value) for record in stored] == [(0, b"a"), (1, b"b")]
     assert stored.is_sound()
+
+
+@pytest.mark.parametrize("first_delta", [0, 3])
+@pytest.mark.parametrize("deltas", [(0, 1), (0, 5)])
+@pytest.mark.parametrize("target", ["uncompressed", "zstd"])
+def test_recompressed_records_are_the_same(target: str, deltas: tuple[int, int], first_delta: int) -> None:
+    """Whatever their offsets and timestamps are counted from; only offsets that are not successive change."""
+    payload = bytearray()
+    records = [Record(b"k", b"a", (("h", None),)), Record(None, b"b")]
+    for record, delta, time in zip(records, deltas, (first_delta, 1), strict=True):
+        write_record(payload, record, timestamp_delta=time, offset_delta=delta)
+    original = odd_batch((b"a", b"b"), payload=compress(Codec.LZ4, payload), codec=Codec.LZ4)
+    expected = [record._replace(offset=index) for index, record in enumerate(RecordBatch(bytes(original)))]
+    valid = check(original, LogConfig(compression_type=target))
+    stored = RecordBatch(valid.data)
+    assert list(stored) == expected
+    assert stored.is_sound()
+    assert stored.header == valid.header
+    assert stored.header.max_timestamp == valid.max_timestamp == NOW_MS + max(first_delta, 1)
+
+
+UNLIKE = [Record(b"k", bytes(index * index % 50), timestamp=NOW_MS) for index in range(QUICK_UNLIKE_RECORDS_MAX + 1)]
+ALIKE = [Record(b"k", b"x" * 100, timestamp=NOW_MS)] * (QUICK_UNLIKE_RECORDS_MAX + 1)
+VALUE = random.Random(1).randbytes(QUICK_RECOMPRESSED_BYTES_MAX)
+LATE = {"message_timestamp_before_max_ms": HOUR_MS}
+QUICK = {
+    "few": ([Record(b"k", b"v")], Codec.ZSTD, {"compression_type": "gzip"}),
+    "alike": (ALIKE, Codec.NONE, {}),
+    "alike_compressed": (ALIKE, Codec.GZIP, {}),
+    "large_value": ([Record(b"k", VALUE * 60)], Codec.NONE, {}),
+    "few_late": ([Record(b"k", b"v", timestamp=0)], Codec.NONE, LATE),
+}
+LONG = {
+    "unlike": (UNLIKE, Codec.NONE, {}),
+    "unlike_compressed": (UNLIKE, Codec.SNAPPY, {}),
+    "many": ([Record(None, b"")] * (QUICK_RECORDS_MAX + 1), Codec.NONE, {}),
+    "compressed": ([Record(b"k", VALUE * 9)], Codec.SNAPPY, {}),
+    "bomb": ([Record(b"k", bytes(QUICK_DECOMPRESSED_BYTES_MAX))], Codec.ZSTD, {}),
+    "to_be_compressed": ([Record(b"k", VALUE)], Codec.NONE, {"compression_type": "zstd"}),
+    "to_be_recompressed": ([Record(b"k", bytes(len(VALUE)))], Codec.LZ4, {"compression_type": "zstd"}),
+    "late": ([Record(b"k", b"v", timestamp=0)] * (QUICK_DECODED_RECORDS_MAX + 1), Codec.NONE, LATE),
+}
+
+
+def outcome(records: bytes, config: LogConfig, *, quick: bool) -> bytes | list[RecordError]:
+    try:
+        return bytes(check(records, config, quick=quick).data)
+    except RecordValidationError as error:
+        return list(error.record_errors)
+
+
+@pytest.mark.parametrize(("records", "codec", "settings"), QUICK.values(), ids=QUICK)
+def test_what_is_quick(records: list[Record], codec: Codec, settings: dict[str, object]) -> None:
+    """Most batches are validated where they arrive, with the same result as elsewhere."""
+    made = bytes(build_batch(records, codec=codec, timestamp=NOW_MS))
+    config = LogConfig(**settings)  # type: ignore[arg-type]
+    assert outcome(made, config, quick=True) == outcome(made, config, quick=False)
+
+
+@pytest.mark.parametrize(("records", "codec", "settings"), LONG.values(), ids=LONG)
+def test_what_takes_long(records: list[Record], codec: Codec, settings: dict[str, object]) -> None:
+    """A batch that takes more time than others should wait for it is left as it was, for a worker."""
+    made = build_batch(records, codec=codec, timestamp=NOW_MS)
+    before = bytes(made)
+    config = LogConfig(message_timestamp_type=TimestampType.CREATE_TIME, **settings)  # type: ignore[arg-type]
+    with pytest.raises(TooMuchWork):
+        check(made, config, quick=True)
+    assert made == before
+    assert outcome(before, config, quick=False)
+
+
+def test_not_every_refused_record_is_named() -> None:
+    """An answer does not grow with what a small batch can hold; all are counted."""
+    records = build_batch([Record(None, b"")] * (RECORD_ERRORS_MAX + 7), timestamp=NOW_MS)
+    with pytest.raises(RecordValidationError, match=f"{RECORD_ERRORS_MAX + 7} records") as caught:
+        check(records, LogConfig(cleanup_policy=frozenset({"compact"})))
+    assert [error.batch_index for error in caught.value.record_errors] == list(range(RECORD_ERRORS_MAX))
 
 
 def test_control_batches_of_the_broker() -> None:

@@ -1,5 +1,7 @@
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from random import Random
+from threading import Barrier
 from uuid import UUID
 
 import pytest
@@ -17,6 +19,7 @@ from kpy.protocol.records import (
     build_control_batch,
     read_batches,
 )
+from kpy.storage import partition_log
 from kpy.storage.disk_files import DiskFiles
 from kpy.storage.files import Files
 from kpy.storage.log_directory import LogDirectory
@@ -420,3 +423,16 @@ def test_disk_and_memory_hold_the_same(files: Files) -> None:
     for name in files.list("topic-0"):
         assert files.read(f"topic-0/{name}") == other.read(f"topic-0/{name}")
     assert isinstance(files, DiskFiles | MemoryFiles)
+
+
+def test_threads_do_not_decompress_into_the_same_memory() -> None:
+    """A worker validates one batch while the event loop validates another, in whatever order they take turns."""
+    threads = 3
+    together = Barrier(threads)
+
+    def scratch(_: int) -> object:
+        together.wait()
+        return partition_log._scratch.decompressor
+
+    with ThreadPoolExecutor(threads) as pool:
+        assert len({id(found) for found in pool.map(scratch, range(threads))}) == threads

@@ -18,7 +18,7 @@ from kpy.protocol.records import (
     write_varint,
 )
 from kpy.storage.record_runs import SHORTEST_RUN, match_run
-from kpy.storage.record_walk import RecordLengthTooLong, Walk, walk
+from kpy.storage.record_walk import RecordLengthTooLong, TooManyUnlike, Walk, walk
 from tests.sweeps import examples
 
 
@@ -183,3 +183,14 @@ def test_more_than_counted() -> None:
     write_varint(data, 0)
     with pytest.raises(InvalidRecord):
         walk(data, 1)
+
+
+def test_as_much_work_as_is_allowed() -> None:
+    """Records that are alike are little work, however many; of others only so many are read."""
+    alike = build_batch([Record(None, b"alike")] * 20_000)[HEADER_BYTES:]
+    unlike = build_batch([Record(None, bytes(index * index % 50)) for index in range(3000)])[HEADER_BYTES:]
+    assert walk(alike, 20_000, unlike_max=500) == walk(alike, 20_000)
+    assert walk(unlike, 3000, unlike_max=3000) == walk(unlike, 3000)
+    for unlike_max in (0, 500, 2000, 2800):
+        with pytest.raises(TooManyUnlike):
+            walk(unlike, 3000, unlike_max=unlike_max)

@@ -1,5 +1,7 @@
 """DeleteRecords: move the start of partitions forward (KIP-107)."""
 
+import trio
+
 from kpy.cluster.topic_names import is_internal
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.protocol.messages.delete_records import (
@@ -35,6 +37,7 @@ async def delete_records(request: DeleteRecordsRequest, context: RequestContext)
         for partition in topic.partitions:
             if not partition.error_code:
                 partitions.remove_deleted(topic.name, partition.partition_index)
+                await trio.lowlevel.checkpoint()
     return DeleteRecordsResponse(topics=topics)
 
 

@@ -7,7 +7,7 @@ then closes the connection, which is all that the client can notice.
 """
 
 from collections.abc import Awaitable
-from typing import cast
+from typing import NamedTuple, cast
 
 import trio
 
@@ -27,7 +27,20 @@ from kpy.server.connection import ProtocolViolation
 from kpy.server.context import RequestContext
 from kpy.server.handlers import handles
 from kpy.server.partitions import Partition
-from kpy.storage.batch_validation import RecordValidationError, check_produced, is_transactional
+from kpy.storage.batch_validation import RecordValidationError, TooMuchWork, check_produced, is_transactional
+from kpy.storage.partition_log import AppendResult
+
+
+class Deferred(NamedTuple):
+    """A batch that a worker has to validate, or that comes behind one, and where its answer belongs."""
+
+    partition: Partition
+    partition_index: int
+    records: Buffer
+    is_large: bool
+    answers: list[PartitionProduceResponse]
+    position: int
+
 
 Unflushed = tuple[PartitionProduceResponse, Partition]
 """The answer for a batch that waits for the disk, and whose it is."""
@@ -52,21 +65,45 @@ def produce(
     request: ProduceRequest, context: RequestContext
 ) -> ProduceResponse | Awaitable[ProduceResponse | None] | None:
     """Append and answer; None with acks=0."""
+    deferred: list[Deferred] = []
     unflushed: list[Unflushed] = []
-    responses = [_append_topic(topic, request, context, unflushed) for topic in request.topic_data]
-    if unflushed:
-        return _flush(request, responses, unflushed)
+    responses = [_append_topic(topic, request, context, deferred, unflushed) for topic in request.topic_data]
+    if deferred or unflushed:
+        return _finish(request, context, responses, deferred, unflushed)
     return _answer(request, responses)
 
 
-async def _flush(
-    request: ProduceRequest, responses: list[TopicProduceResponse], unflushed: list[Unflushed]
+async def _finish(
+    request: ProduceRequest,
+    context: RequestContext,
+    responses: list[TopicProduceResponse],
+    deferred: list[Deferred],
+    unflushed: list[Unflushed],
 ) -> ProduceResponse | None:
-    """Answer when everything is on the disk that flush.messages wants there."""
-    async with trio.open_nursery() as nursery:
-        for response, partition in unflushed:
-            nursery.start_soon(_flush_partition, response, partition)
+    """Answer when all is appended, one after the other, and on the disk what flush.messages wants there."""
+    context.connection.is_worked_for = True
+    try:
+        for batch in deferred:
+            batch.answers[batch.position] = await _append_in_turn(batch, context, unflushed)
+        async with trio.open_nursery() as nursery:
+            for response, partition in unflushed:
+                nursery.start_soon(_flush_partition, response, partition)
+    finally:
+        context.connection.is_worked_for = False
     return _answer(request, responses)
+
+
+async def _append_in_turn(
+    batch: Deferred, context: RequestContext, unflushed: list[Unflushed]
+) -> PartitionProduceResponse:
+    partition, index = batch.partition, batch.partition_index
+    try:
+        result = await partition.append_in_turn(batch.records, is_large=batch.is_large)
+    except KafkaError as error:
+        if partition.is_removed and context.version >= TOPIC_IDS_SINCE:
+            return _refuse(index, KafkaError(ErrorCode.UNKNOWN_TOPIC_ID))
+        return _refuse(index, error, partition.log.log_start_offset)
+    return _appended(index, result, partition, unflushed)
 
 
 async def _flush_partition(response: PartitionProduceResponse, partition: Partition) -> None:
@@ -86,21 +123,31 @@ def _answer(request: ProduceRequest, responses: list[TopicProduceResponse]) -> P
 
 
 def _append_topic(
-    topic: TopicProduceData, request: ProduceRequest, context: RequestContext, unflushed: list[Unflushed]
+    topic: TopicProduceData,
+    request: ProduceRequest,
+    context: RequestContext,
+    deferred: list[Deferred],
+    unflushed: list[Unflushed],
 ) -> TopicProduceResponse:
-    responses = []
+    responses: list[PartitionProduceResponse] = []
     for data in topic.partition_data:
         try:
             name = topic.name
             if context.version >= TOPIC_IDS_SINCE:
                 name = context.services.partitions.topic_name(topic.topic_id)
             records = _checked(name, data, request, context.version)
-            response = _append(name, data.index, records, context, unflushed)
+            partition = context.services.partitions.find(name, data.index)
+            takes_turn = bool(deferred or partition.taking_turns)
+            answer = None if takes_turn else _append(partition, data.index, records, unflushed)
+            if answer is None:
+                where = responses, len(responses)
+                deferred.append(Deferred(partition, data.index, records, not takes_turn, *where))
+                answer = _refuse(data.index, KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR))
         except KafkaError as error:
-            response = _refuse(data.index, error)
+            answer = _refuse(data.index, error)
             if error.code is ErrorCode.CORRUPT_MESSAGE:
-                response.error_message = error.message
-        responses.append(response)
+                answer.error_message = error.message
+        responses.append(answer)
     return TopicProduceResponse(name=topic.name, topic_id=topic.topic_id, partition_responses=responses)
 
 
@@ -119,13 +166,21 @@ def _checked(topic: str, data: PartitionProduceData, request: ProduceRequest, ve
 
 
 def _append(
-    topic: str, index: int, records: Buffer, context: RequestContext, unflushed: list[Unflushed]
-) -> PartitionProduceResponse:
-    partition = context.services.partitions.find(topic, index)
+    partition: Partition, index: int, records: Buffer, unflushed: list[Unflushed]
+) -> PartitionProduceResponse | None:
+    """None for what is too much work."""
     try:
         result = partition.append(records)
+    except TooMuchWork:
+        return None
     except KafkaError as error:
         return _refuse(index, error, partition.log.log_start_offset)
+    return _appended(index, result, partition, unflushed)
+
+
+def _appended(
+    index: int, result: AppendResult, partition: Partition, unflushed: list[Unflushed]
+) -> PartitionProduceResponse:
     response = PartitionProduceResponse(
         index=index,
         error_code=0,
