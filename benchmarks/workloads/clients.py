@@ -10,12 +10,17 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its 
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
+    NewPartitions,
     NewTopic,
 )
 
 from benchmarks.brokers import RunningBroker
 
 TIMEOUT_S = 60.0
+PARTITIONS_AT_ONCE = 5_000
+"""Apache Kafka's controller takes no request that makes more than 10 000 records (QuorumController)."""
+SECONDS_A_PARTITION = 0.05
+"""What a broker may take to make very many of them, beside the timeout."""
 
 
 def create_topic(
@@ -23,16 +28,27 @@ def create_topic(
 ) -> None:
     """Return when the topic is there and every partition has a leader."""
     admin = AdminClient(_configuration(broker, {}))
-    new = NewTopic(topic, num_partitions=partitions, replication_factor=1, config=dict(config or {}))
-    for created in admin.create_topics([new]).values():
-        created.result(TIMEOUT_S)
-    deadline = time.monotonic() + TIMEOUT_S
+    count = min(partitions, PARTITIONS_AT_ONCE)
+    timeout_s = TIMEOUT_S + partitions * SECONDS_A_PARTITION
+    new = NewTopic(topic, num_partitions=count, replication_factor=1, config=dict(config or {}))
+    for created in admin.create_topics([new], request_timeout=timeout_s).values():
+        created.result(timeout_s)
+    _await_leaders(admin, topic, count, timeout_s)
+    while count < partitions:
+        count = min(partitions, count + PARTITIONS_AT_ONCE)
+        for grown in admin.create_partitions([NewPartitions(topic, count)], request_timeout=timeout_s).values():
+            grown.result(timeout_s)
+        _await_leaders(admin, topic, count, timeout_s)
+
+
+def _await_leaders(admin: AdminClient, topic: str, count: int, timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        seen = admin.list_topics(topic, timeout=TIMEOUT_S).topics[topic].partitions.values()
-        if len(seen) == partitions and all(partition.leader >= 0 for partition in seen):
+        seen = admin.list_topics(topic, timeout=timeout_s).topics[topic].partitions.values()
+        if len(seen) == count and all(partition.leader >= 0 for partition in seen):
             return
         time.sleep(0.05)
-    raise TimeoutError(f"{topic} has no leaders after {TIMEOUT_S:g} s")
+    raise TimeoutError(f"{topic} has no leaders after {timeout_s:g} s")
 
 
 def alter_topic(broker: RunningBroker, topic: str, config: Mapping[str, str]) -> None:
