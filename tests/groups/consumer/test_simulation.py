@@ -59,7 +59,7 @@ class Modern:
             pattern=pattern,
             instance=self.instance,
             assignor=random.choice([None, None, "uniform", "range"]),
-            rebalance_ms=random.choice([500, 5_000, 60_000]),
+            rebalance_ms=random.choice([500, 5_000, 60_000]) * self.simulation.patience,
         )
 
     @property
@@ -117,8 +117,8 @@ class Classic:
             random.choice([("t",), ("t", "u")]),
             self.group,
             instance=f"i{random.randrange(3)}" if random.random() < 0.3 else None,
-            session_ms=random.choice([1_000, 10_000]),
-            rebalance_ms=random.choice([500, 20_000]),
+            session_ms=random.choice([1_000, 10_000]) * simulation.patience,
+            rebalance_ms=random.choice([500, 20_000]) * simulation.patience,
         )
         self.held: Answer | None = None
         self.joined = False
@@ -201,17 +201,20 @@ class Classic:
 
 
 class Simulation:
-    """One run."""
+    """One run, of a few actors, or of so many over as many partitions."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, crowd: int | None = None, steps: int = STEPS) -> None:
         self.random = random = Random(seed)
+        self.steps = steps
+        self.patience = 1 if crowd is None else 100
+        """In a crowd it takes long until it is anybody's turn again."""
         self.groups = ConsumerContext(
             settings={
-                "session_timeout_ms": random.choice([1_000, 10_000]),
+                "session_timeout_ms": random.choice([1_000, 10_000]) * self.patience,
                 "assignment_interval_ms": random.choice([0, 0, 500]),
             },
             consumer={
-                "max_size": random.choice([3, *[2**31 - 1] * 3]),
+                "max_size": random.choice([3, *[2**31 - 1] * 3]) if crowd is None else 2**31 - 1,
                 "migration_policy": MigrationPolicy(random.choice(policies())),
             },
             initial_rebalance_delay_ms=random.choice([0, 300]),
@@ -221,6 +224,9 @@ class Simulation:
         self.groups.add_topic("u", 3)
         self.last_commits: dict[tuple[str, int], int] = {}
         count = random.choice([2, 5, 12, 40])
+        if crowd is not None:
+            count = crowd
+            self.groups.grow_topic("t", crowd)
         classic_share = random.choice([0.0, 0.3, 0.7])
         self.actors: list[Modern | Classic] = [
             Classic(self, number) if random.random() < classic_share else Modern(self, number)
@@ -236,7 +242,7 @@ class Simulation:
 
     def run(self) -> None:
         random, groups = self.random, self.groups
-        for _ in range(STEPS):
+        for _ in range(self.steps):
             actor = random.choice(self.actors)
             groups.appends_fail = random.random() < 0.03
             if groups.now_ms >= actor.silent_until_ms:
@@ -330,6 +336,12 @@ def policies() -> tuple[str, ...]:
 def test_random_groups_never_contradict_themselves(seed: int) -> None:
     """Whatever members of both protocols do, and whatever becomes of topics, appends and brokers."""
     Simulation(seed).run()
+
+
+@pytest.mark.parametrize("seed", seeds(2))
+def test_a_crowd_never_contradicts_itself(seed: int) -> None:
+    """As above, with hundreds of members in two groups."""
+    Simulation(seed, crowd=240, steps=1_500).run()
 
 
 def test_a_large_group_settles_whatever_happened_before() -> None:
