@@ -4,12 +4,13 @@ Bytes that an earlier process wrote are verified before they are read. A read th
 them; `find_damage`, which may run in another thread, and `learn` make up for it, and then it is asked again.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from functools import partial
 from operator import itemgetter
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from kpy.protocol.crc import Buffer
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.protocol.records import NO_TIMESTAMP, BatchHeader, RecordBatch
 from kpy.storage.files import FileRange, NotResident
@@ -43,6 +44,12 @@ class LogRead(NamedTuple):
         return self.in_doubt is not None
 
 
+QUICK_RECORDS_MAX: Final = 1_000
+QUICK_COMPRESSED_BYTES_MAX: Final = 1 << 14
+"""A batch of up to so many records, and if it is compressed of up to this size, is looked through at once, in 3 ms."""
+FOUND_KEPT_MAX: Final = 256
+NO_TIMESTAMP_IS_LATER: Final = (1 << 63) - 1
+
 NOTHING_READ: Final = LogRead([], 0, 0)
 
 
@@ -54,11 +61,46 @@ class TimestampOffset(NamedTuple):
     leader_epoch: int
 
 
+class _Search(NamedTuple):
+    """For the first record of a batch with one of these offsets and timestamps; `run` may be called in any thread."""
+
+    batch: Buffer
+    header: BatchHeader
+    from_offset: int
+    from_timestamp: int
+    until_timestamp: int
+
+    @property
+    def is_quick(self) -> bool:
+        header = self.header
+        return header.record_count <= QUICK_RECORDS_MAX and (
+            not header.codec or header.size_bytes <= QUICK_COMPRESSED_BYTES_MAX
+        )
+
+    @property
+    def key(self) -> Hashable:
+        """What it is about, for as long as the batch is what it was."""
+        header = self.header
+        return header.base_offset, header.crc, self.from_offset, self.from_timestamp, self.until_timestamp
+
+    def run(self) -> TimestampOffset | None:
+        for record in RecordBatch(self.batch):
+            timestamp = record.timestamp
+            if (
+                record.offset >= self.from_offset
+                and timestamp is not None
+                and self.from_timestamp <= timestamp <= self.until_timestamp
+            ):
+                return TimestampOffset(timestamp, record.offset, self.header.leader_epoch)
+        return None
+
+
 class ReadableLog:
     """The reading half of a partition's log; `kpy.storage.partition_log` has the other, and the invariants."""
 
     __slots__ = (
         "_epochs",
+        "_found",
         "_producers",
         "_segments",
         "config",
@@ -92,6 +134,8 @@ class ReadableLog:
         self._segments = segments
         self._epochs = epochs
         self._producers = producers
+        self._found: dict[Hashable, TimestampOffset | None] = {}
+        """What searches in other threads have found: some of the last ones."""
         self.has_aborted_transactions = any(segment.transactions.entries for segment in segments)
         """Whether one was ever seen: a log without is read at no cost for it."""
         self.log_start_offset = log_start_offset
@@ -295,9 +339,10 @@ class ReadableLog:
             if not segment.is_verified(start, end):
                 self._verify(segment, end_offset, start, end, may_wait=may_wait)
                 return self._first_reaching(segment, end_offset, timestamp, may_wait=may_wait)
-            for record in RecordBatch(segment.batch_at(position, header, may_wait=may_wait)):
-                if record.offset >= log_start and record.timestamp is not None and record.timestamp >= timestamp:
-                    return TimestampOffset(record.timestamp, record.offset, header.leader_epoch)
+            batch = segment.batch_at(position, header, may_wait=may_wait)
+            found = self._search(_Search(batch, header, log_start, timestamp, NO_TIMESTAMP_IS_LATER), may_wait=may_wait)
+            if found is not None:
+                return found
         if segment.is_verified(start, segment.size):
             return None
         self._verify(segment, end_offset, start, segment.size, may_wait=may_wait)
@@ -317,10 +362,22 @@ class ReadableLog:
             if place is None or place[1].max_timestamp != timestamp:
                 segment.rebuild("the batch with the largest timestamp is damaged", may_wait=may_wait)
                 continue
-            for record in RecordBatch(segment.batch_at(*place, may_wait=may_wait)):
-                if record.timestamp == timestamp:
-                    return TimestampOffset(timestamp, record.offset, place[1].leader_epoch)
-            return None
+            batch = segment.batch_at(*place, may_wait=may_wait)
+            return self._search(_Search(batch, place[1], 0, timestamp, timestamp), may_wait=may_wait)
+
+    def _search(self, search: "_Search", *, may_wait: bool) -> TimestampOffset | None:
+        """Look for a record in a batch. Raises NotResident if that takes long and may not be waited for."""
+        if may_wait or search.is_quick:
+            return search.run()
+        if search.key in self._found:
+            return self._found[search.key]
+        raise NotResident(search.run, partial(self._remember, search.key))
+
+    def _remember(self, key: Hashable, found: TimestampOffset | None) -> None:
+        """For whoever asks again."""
+        if len(self._found) >= FOUND_KEPT_MAX:
+            self._found.clear()
+        self._found[key] = found
 
     def _sound_batch(self, segment: Segment, offset: int, *, may_wait: bool) -> tuple[int, BatchHeader] | None:
         """Place and header of the first batch that ends at or after the offset, as it is when all is verified."""

@@ -8,8 +8,12 @@ from uuid import UUID
 
 import pytest
 
+from kpy.protocol.compression import Codec
+from kpy.protocol.records import Record, build_batch
 from kpy.storage.files import NotResident
 from kpy.storage.log_directory import LogDirectory
+from kpy.storage.log_reading import QUICK_COMPRESSED_BYTES_MAX, QUICK_RECORDS_MAX
+from kpy.storage.memory_files import MemoryFiles
 from kpy.storage.partition_log import LogConfig, PartitionLog, TimestampOffset
 from tests.server.failing_files import Disk, FailingFiles
 from tests.storage.batches import NOW_MS, sized_batch
@@ -111,6 +115,29 @@ def test_a_segment_that_nobody_has_read_yet(tmp_path: Path, disk: Disk) -> None:
     assert read == []
     caught.value.learn(caught.value.bring())
     assert [Path(path).suffix for path in read] == [".index", ".timeindex"]
+
+
+@pytest.mark.parametrize("codec", [Codec.NONE, Codec.ZSTD])
+def test_a_batch_that_takes_long_to_look_through(codec: Codec) -> None:
+    """It is not looked through by who must not wait, and once only for the same question."""
+    log = LogDirectory.open(MemoryFiles()).create("t", 0, UUID(int=7))
+    count = QUICK_RECORDS_MAX + 1 if codec is Codec.NONE else 10
+    value = b"v" if codec is Codec.NONE else Random(1).randbytes(QUICK_COMPRESSED_BYTES_MAX)
+    for start in (0, count):
+        records = [Record(None, value, timestamp=NOW_MS + start + number) for number in range(count)]
+        log.append(build_batch(records, codec=codec), leader_epoch=0, now_ms=NOW_MS)
+    log.delete_records_before(count // 2)
+    for timestamp, found in ((0, count // 2), (count - 1, count - 1), (count + 3, count + 3), (2 * count, None)):
+        brought: list[NotResident] = []
+        answers = {without_waiting(at(timestamp)(log), brought) for _ in range(2)} | {
+            log.offset_for_timestamp(NOW_MS + timestamp)
+        }
+        offset = None if found is None else TimestampOffset(NOW_MS + found, found, 0)
+        assert (answers, len(brought)) == ({offset}, found is not None)
+    brought = []
+    largest = TimestampOffset(NOW_MS + 2 * count - 1, 2 * count - 1, 0)
+    assert without_waiting(log.max_timestamp, brought) == log.max_timestamp() == largest
+    assert len(brought) == 1
 
 
 def test_what_is_appended_while_the_indexes_are_made_again(tmp_path: Path, disk: Disk) -> None:
