@@ -145,6 +145,9 @@ class Connection:
                 self._made_progress()
             if self._answer_frames():
                 return True
+            if perf_counter() - self._round_started >= SECONDS_BETWEEN_CHECKPOINTS:  # of a large frame there is more
+                self._must_let_others_run = True
+                return True
 
     def _begin_round(self) -> None:
         self._requests = 0

@@ -3,6 +3,7 @@
 import logging
 import struct
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -368,6 +369,40 @@ async def test_requests_that_take_long_let_others_run(autojump_clock: MockClock,
 
     assert [len(parts) for parts in stream.sends] == [2] * 5
     assert len(set(seen_by_others)) > 3
+
+
+async def test_a_large_request_that_keeps_arriving_lets_others_run(
+    autojump_clock: MockClock, stopwatch: Stopwatch
+) -> None:
+    """A peer that sends as fast as the broker receives does not have it to itself until its frame is whole."""
+    pieces = 50
+
+    class Fast(FakeStream):
+        received = 0
+
+        def receive_now(self, buffer: memoryview) -> int | None:
+            stopwatch.seconds += SECONDS_BETWEEN_CHECKPOINTS / 5
+            self.received += 1
+            return super().receive_now(buffer)
+
+    stream = Fast()
+    request = frame(b"v" * 100 * pieces)
+    for start in range(0, len(request), 100):
+        stream.feed(request[start : start + 100])
+    stream.feed(b"")
+    seen: list[int] = []
+
+    async def other() -> None:
+        while not stream.closed:
+            seen.append(stream.received)
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(other)
+        await make_connection(stream, max_request_bytes=100 * pieces).serve()
+
+    assert stream.sends == [[b"v" * 100 * pieces]]
+    assert max(after - before for before, after in pairwise(seen)) <= 2 * 6  # trio runs those of a round in any order
 
 
 async def test_a_send_that_is_cut_off_is_not_begun_again(autojump_clock: MockClock) -> None:
