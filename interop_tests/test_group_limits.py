@@ -11,6 +11,7 @@ from kafka.protocol.consumer import JoinGroupRequest, LeaveGroupRequest
 
 from interop_tests.brokers import Broker
 from interop_tests.conftest import skipping_what_is_missing, with_settings
+from interop_tests.eventually import eventually
 from interop_tests.kafka_python_clients import Clients, poll_until
 from interop_tests.transcripts.conversation import subscription
 from interop_tests.wire import Dialogue, Wire, await_coordinator
@@ -126,6 +127,9 @@ def test_one_more_than_a_group_may_have(
     topic = clients.topic()
     for joiner in joiners:
         joiner.say()
+    eventually(
+        lambda: len(clients.admin.describe_groups([group])[group]["members"]) == SIZE_MAX, "all of them are members"
+    )
     with Wire(limiting_broker) as wire:
         one_more = Joiner(wire, group, topic)
         assert one_more.introduce() is ErrorCode.GROUP_MAX_SIZE_REACHED
