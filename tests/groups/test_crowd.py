@@ -46,10 +46,14 @@ class Consumer:
     def begin_anew(self) -> None:
         """A new process: all it knows is its instance id, if it has one."""
         self.client.id, self.client.generation = "", -1
+        self.owned.clear()
         self.disconnected()
 
     def disconnected(self) -> None:
-        """What was asked is not answered any more."""
+        """What was asked is not answered any more: who does not know what it owns joins again."""
+        if self._joining is not None or self._syncing is not None:
+            self.client.generation = -1
+            self.owned.clear()
         self._joining = self._syncing = None
 
     def tick(self) -> None:
