@@ -14,7 +14,7 @@ import uuid
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 
@@ -129,14 +129,21 @@ def session_broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
         yield broker
 
 
-def with_settings(config: pytest.Config, settings: Mapping[str, str]) -> OwnBroker:
-    """A broker like the one under test that is told something else; for whoever starts it, and closes it.
+@contextmanager
+def running_with(config: pytest.Config, settings: Mapping[str, str]) -> Iterator[OwnBroker]:
+    """A broker like the one under test that is told something else, until the end.
 
     A fixture that asks for one has its name above, so that it is left out where the broker is not ours.
     """
-    if config.getoption("--broker") == "kafka":
-        return KafkaNode(settings=settings)
-    return KpyBroker(settings=settings, storage=config.getoption("--storage"))
+    broker: OwnBroker
+    with skipping_what_is_missing():
+        if config.getoption("--broker") == "kafka":
+            broker = KafkaNode(settings=settings)
+        else:
+            broker = KpyBroker(settings=settings, storage=config.getoption("--storage"))
+    with closing(broker):
+        broker.start()
+        yield broker
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from kafka.record.default_records import DefaultRecordBatch
 from kafka.record.memory_records import MemoryRecordsBuilder
 
 from interop_tests.brokers import OwnBroker
-from interop_tests.conftest import skipping_what_is_missing, with_settings
+from interop_tests.conftest import running_with, skipping_what_is_missing
 from interop_tests.eventually import eventually
 from interop_tests.kafka_python_clients import Clients
 from interop_tests.oracle.node import KafkaNode
@@ -36,10 +36,7 @@ BATCH_HEADER = struct.Struct(">qiibIhiqqqhii")
 @pytest.fixture(scope="module")
 def cleaning_broker(request: pytest.FixtureRequest) -> Iterator[OwnBroker]:
     """A broker that cleans all the time."""
-    with skipping_what_is_missing():
-        broker = with_settings(request.config, SETTINGS)
-    with closing(broker):
-        broker.start()
+    with running_with(request.config, SETTINGS) as broker:
         yield broker
 
 

@@ -10,7 +10,7 @@ from kafka.errors import GroupMaxSizeReachedError
 from kafka.protocol.consumer import JoinGroupRequest, LeaveGroupRequest
 
 from interop_tests.brokers import Broker
-from interop_tests.conftest import skipping_what_is_missing, with_settings
+from interop_tests.conftest import running_with
 from interop_tests.eventually import eventually
 from interop_tests.kafka_python_clients import Clients, poll_until
 from interop_tests.transcripts.conversation import subscription
@@ -34,10 +34,7 @@ LONG_MS = 60_000
 @pytest.fixture(scope="module")
 def limiting_broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
     """A broker with these limits."""
-    with skipping_what_is_missing():
-        broker = with_settings(request.config, SETTINGS)
-    with closing(broker):
-        broker.start()
+    with running_with(request.config, SETTINGS) as broker:
         yield broker
 
 

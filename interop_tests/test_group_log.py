@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from kafka import OffsetAndMetadata, TopicPartition
 
-from interop_tests.conftest import skipping_what_is_missing, with_settings
+from interop_tests.conftest import running_with
 from interop_tests.eventually import eventually
 from interop_tests.kafka_python_clients import Clients, collect_assignment, produce
 from interop_tests.oracle.log_dump import Dump, dump, log_files
@@ -150,11 +150,8 @@ def tell(clients: Clients, dialogue: Dialogue, log: GroupLog) -> None:
 def group_log(request: pytest.FixtureRequest) -> Iterator[GroupLog]:
     """A broker that was told the story, and stopped."""
     numbers = count()
-    with skipping_what_is_missing():
-        broker = with_settings(request.config, {})
     log = GroupLog(classic="classic", simple="simple", deleted="deleted", modern="modern", left="left")
-    with closing(broker), ExitStack() as stack:
-        broker.start()
+    with running_with(request.config, {}) as broker, ExitStack() as stack:
         dialogue = stack.enter_context(closing(Dialogue(broker)))
         tell(Clients(broker.bootstrap, stack, lambda prefix: f"{prefix}-{next(numbers)}"), dialogue, log)
         stack.close()

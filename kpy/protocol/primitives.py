@@ -12,6 +12,7 @@ are limited. What is wrong raises `DecodeError`, or a `ConstructError` from cons
 
 import io
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Annotated, Any, Protocol, Self, TypeAlias, TypeVar, cast
@@ -190,7 +191,7 @@ UnsignedVarint = UnsignedVarintType()
 CompactLength = CompactLengthType()
 
 
-class WithLength(Construct):
+class WithLength(Construct, ABC):
     """What follows a length: text, bytes, records or the elements of an array. A length of -1 means null."""
 
     zero: Any = None
@@ -225,11 +226,13 @@ class WithLength(Construct):
             self._build_content(obj, stream, context, path)
         return obj
 
+    @abstractmethod
     def _parse_content(self, length: int, stream: Any, context: Any, path: str) -> Any:
-        raise NotImplementedError
+        """What has that length."""
 
+    @abstractmethod
     def _build_content(self, obj: Any, stream: Any, context: Any, path: str) -> None:
-        raise NotImplementedError
+        """Write the length, and what has it."""
 
     def _check(self, length: int, stream: Any, path: str) -> None:
         if length > stream.remaining:

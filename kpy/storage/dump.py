@@ -15,6 +15,7 @@ from kpy.protocol.crc import Buffer
 from kpy.protocol.records import HEADER_BYTES, BatchHeader
 from kpy.storage import checkpoints
 from kpy.storage.leader_epochs import FILE_NAME as LEADER_EPOCHS
+from kpy.storage.log_config import INT64_MAX
 from kpy.storage.offset_index import ENTRY_BYTES as OFFSET_ENTRY_BYTES
 from kpy.storage.producer_states import SNAPSHOT_SUFFIX, ProducerStates, SnapshotCorrupt
 from kpy.storage.quarantine import Damage
@@ -26,7 +27,7 @@ from kpy.storage.segment_files import (
     file_name,
 )
 from kpy.storage.time_index import ENTRY_BYTES as TIME_ENTRY_BYTES
-from kpy.storage.verification import INT64_MAX, Verifier
+from kpy.storage.verification import Verifier
 
 PARTITION_METADATA: Final = "partition.metadata"
 

@@ -15,7 +15,7 @@ from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.protocol.records import NO_TIMESTAMP, BatchHeader, RecordBatch
 from kpy.storage.files import FileRange, NotResident
 from kpy.storage.leader_epochs import LeaderEpochs
-from kpy.storage.log_config import LogConfig
+from kpy.storage.log_config import INT64_MAX, LogConfig
 from kpy.storage.producer_states import ProducerStates
 from kpy.storage.segment import Segment
 from kpy.storage.segments import Segments
@@ -48,7 +48,6 @@ QUICK_RECORDS_MAX: Final = 1_000
 QUICK_COMPRESSED_BYTES_MAX: Final = 1 << 14
 """A batch of up to so many records, and if it is compressed of up to this size, is looked through at once, in 3 ms."""
 FOUND_KEPT_MAX: Final = 256
-NO_TIMESTAMP_IS_LATER: Final = (1 << 63) - 1
 
 NOTHING_READ: Final = LogRead([], 0, 0)
 
@@ -165,11 +164,6 @@ class ReadableLog:
     @property
     def producers(self) -> ProducerStates:
         return self._producers
-
-    @property
-    def active_base_offset(self) -> int:
-        """Where the segment begins that is written to."""
-        return self._segments.active.base_offset
 
     @property
     def segments(self) -> Segments:
@@ -340,7 +334,7 @@ class ReadableLog:
                 self._verify(segment, end_offset, start, end, may_wait=may_wait)
                 return self._first_reaching(segment, end_offset, timestamp, may_wait=may_wait)
             batch = segment.batch_at(position, header, may_wait=may_wait)
-            found = self._search(_Search(batch, header, log_start, timestamp, NO_TIMESTAMP_IS_LATER), may_wait=may_wait)
+            found = self._search(_Search(batch, header, log_start, timestamp, INT64_MAX), may_wait=may_wait)
             if found is not None:
                 return found
         if segment.is_verified(start, segment.size):

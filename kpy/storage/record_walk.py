@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from kpy.protocol.crc import Buffer
 from kpy.protocol.records import InvalidRecord, VarintTooLong, read_varint, read_varlong
+from kpy.storage.log_config import INT64_MAX
 from kpy.storage.record_runs import SHORTEST_RUN, Run, match_run
 
 _BETWEEN_ATTEMPTS_MAX: Final = 256
@@ -17,7 +18,6 @@ _COPIED_RECORD_BYTES_MAX: Final = 2048
 """Up to this mean size of a record, reading from a copy of the batch is quicker than reading from a view of it."""
 _COPIED_BYTES_MAX: Final = 8 * 1024 * 1024
 """What is copied in some milliseconds: nobody else runs meanwhile."""
-_INT64_MAX: Final = (1 << 63) - 1
 _INT64_MIN: Final = -(1 << 63)
 
 
@@ -79,7 +79,7 @@ class _Walker:
 
     def __init__(self, data: bytes | memoryview) -> None:
         self.data = data
-        self.low = _INT64_MAX
+        self.low = INT64_MAX
         self.high = _INT64_MIN
         self.has_null_keys = False
         self.offsets_ascend = True

@@ -31,7 +31,7 @@ from kpy.protocol.crc import Buffer
 from kpy.protocol.records import BatchHeader, EndTransactionMarker, InvalidRecord, RecordBatch
 from kpy.storage.files import Files
 from kpy.storage.leader_epochs import LeaderEpochs
-from kpy.storage.log_config import LogConfig
+from kpy.storage.log_config import INT64_MAX, LogConfig
 from kpy.storage.offset_index import IndexCorrupt
 from kpy.storage.partition_log import PartitionLog
 from kpy.storage.producer_states import SNAPSHOT_SUFFIX, CompletedTransaction, ProducerStates, SnapshotCorrupt
@@ -46,7 +46,6 @@ from kpy.storage.segment_files import (
 from kpy.storage.segment_swap import finish_swaps
 from kpy.storage.segments import Segments
 from kpy.storage.snapshots import Snapshots
-from kpy.storage.verification import INT64_MAX
 
 _logger = logging.getLogger(__name__)
 

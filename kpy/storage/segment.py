@@ -19,7 +19,7 @@ from kpy.storage.batch_scan import scan_batches, scan_headers
 from kpy.storage.derived import Derived
 from kpy.storage.files import Files, NotResident
 from kpy.storage.index_files import read_indexes, read_positions, write_indexes
-from kpy.storage.log_config import LogConfig
+from kpy.storage.log_config import INT64_MAX, LogConfig
 from kpy.storage.log_context import DELETED_SUFFIX
 from kpy.storage.offset_index import ENTRY_BYTES as OFFSET_ENTRY_BYTES
 from kpy.storage.offset_index import RELATIVE_OFFSET_MAX, IndexCorrupt
@@ -28,7 +28,7 @@ from kpy.storage.segment_files import INDEX_SUFFIXES, LOG_SUFFIX, TRANSACTION_IN
 from kpy.storage.segment_log import SegmentLog
 from kpy.storage.time_index import ENTRY_BYTES as TIME_ENTRY_BYTES
 from kpy.storage.transaction_index import TransactionIndex
-from kpy.storage.verification import INT64_MAX, BatchPlace, Doubt, Findings, Verifier
+from kpy.storage.verification import BatchPlace, Doubt, Findings, Verifier
 
 _logger = logging.getLogger(__name__)
 

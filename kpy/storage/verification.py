@@ -18,6 +18,7 @@ from typing import Final, NamedTuple, TypeAlias
 from kpy.protocol.crc import Buffer, crc32c
 from kpy.protocol.records import CRC_START, HEADER, HEADER_BYTES, LENGTH_END, MAGIC, BatchHeader
 from kpy.storage.derived import Derived
+from kpy.storage.log_config import INT64_MAX
 from kpy.storage.quarantine import Damage
 
 SEARCH_CHECKSUM_BYTES_MAX: Final = 256 * 1024 * 1024
@@ -25,7 +26,6 @@ SEARCH_CHECKSUM_BYTES_MAX: Final = 256 * 1024 * 1024
 _WINDOW_BYTES: Final = 1024 * 1024
 _MAGIC_POSITION: Final = 16
 _MAGIC: Final = bytes([MAGIC])
-INT64_MAX: Final = (1 << 63) - 1
 
 ReadAt: TypeAlias = Callable[[int, int], Buffer]
 """Of a position and a size: those bytes of a file, fewer if it ends before."""

@@ -467,7 +467,7 @@ async def test_the_first_roll_waits_for_no_disk(tmp_path: Path, disk: Disk, monk
         client = await serving.connect()
         await client.create_topic("t", 1, {"internal.segment.bytes": "1000"})
         log = serving.broker.services.partitions.find("t", 0).log
-        while log.active_base_offset == 0:
+        while log.segments.active.base_offset == 0:
             assert (await client.produce("t", "v" * 20)).error_code == 0
             with trio.fail_after(5):
                 while log.must_flush_soon:
@@ -484,7 +484,7 @@ async def test_a_log_that_rolls_is_flushed(tmp_path: Path, disk: Disk) -> None:
         async with held_up(disk):
             for number in range(8):
                 assert (await client.produce("t", f"{number}" * 20)).error_code == 0
-            assert log.recovery_point < log.active_base_offset
+            assert log.recovery_point < log.segments.active.base_offset
         with trio.fail_after(5):
-            while log.recovery_point < log.active_base_offset:
+            while log.recovery_point < log.segments.active.base_offset:
                 await trio.lowlevel.checkpoint()
