@@ -106,9 +106,17 @@ def check_produced(records: Buffer | None, version: int) -> Buffer:
         raise KafkaError(ErrorCode.INVALID_RECORD, f"record batches have format 2, not {records[16]}")
     if version < _ZSTD_PRODUCE_VERSION and len(records) > _FLAGS and records[_FLAGS] & 7 == Codec.ZSTD:
         raise KafkaError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, "zstd takes Produce 7 or later")
-    if size != len(records) and _batch_size(records, size) is not None:
+    if size != len(records) and _another_follows(records, size):
         raise KafkaError(ErrorCode.INVALID_RECORD, "there is more than one record batch")
     return records
+
+
+def _another_follows(records: Buffer, position: int) -> bool:
+    """Bytes that cannot be a batch are refused without words; for those of the first one Kafka fails earlier, with."""
+    try:
+        return _batch_size(records, position) is not None
+    except KafkaError as error:
+        raise KafkaError(error.code, "") from error
 
 
 def is_transactional(records: Buffer) -> bool:

@@ -146,7 +146,7 @@ def _append_topic(
         except KafkaError as error:
             answer = _refuse(data.index, error)
             if error.code is ErrorCode.CORRUPT_MESSAGE:
-                answer.error_message = error.message
+                answer.error_message = error.message or None
         responses.append(answer)
     return TopicProduceResponse(name=topic.name, topic_id=topic.topic_id, partition_responses=responses)
 

@@ -129,6 +129,18 @@ async def test_a_bad_partition_does_not_keep_a_good_one_out(client: Client) -> N
     ]
 
 
+@pytest.mark.parametrize(("length", "has_words"), [(-5, True), (0, True), (20, False)])
+async def test_words_for_a_wrong_length(client: Client, length: int, has_words: bool) -> None:
+    """Kafka says what is wrong with a length that no batch has, but not with the bytes behind one that is short."""
+    damaged = batch("x")
+    damaged[8:12] = length.to_bytes(4, signed=True)
+    response = await client.ask(produce_request("t", records=damaged), PRODUCE_VERSION, ProduceResponse)
+
+    (data,) = response.responses[0].partition_responses
+    assert data.error_code == ErrorCode.CORRUPT_MESSAGE
+    assert (data.error_message is not None) == has_words
+
+
 async def test_records_that_are_refused_are_named(client: Client) -> None:
     """A compacted topic wants keys, and the answer says which records have none (KIP-467)."""
     await client.create_topic("compacted", 1, {"cleanup.policy": "compact"})
