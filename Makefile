@@ -4,12 +4,13 @@
 #   make test                   linters, types and all tests
 #   make interop                real clients on kpy, on disk and in memory, and on Apache Kafka
 #   make interop-kpy            real clients on kpy alone    (make interop-kpy ARGS="-k consumer")
-#   make conformance SUITE=DIR  a suite of precise questions on kpy, if you have one (see interop_tests/conformance.py)
+#   make conformance SUITE=DIR  a suite of precise questions on kpy, if you have one (see interop_tests/conformance)
 #   make interop-kpy-interpreted   kafka-python on kpy with the reference codec
 #   make soak                   the random tests for long, with seeds and examples of their own (SOAK=4, FROM=1000)
 #   make bench                  kpy and Apache Kafka compared, as a table
 #   make lint, make format      what `make test` begins with; what mends most of it
-#   make docs                   docs/configuration.md from the tables of options, docs/protocol.md from the declarations
+#   make docs                   docs/configuration.md from the tables of options, docs/protocol.md from the declarations,
+#                               docs/conformance.md from the list of differences
 #   make clean                  back to the clone
 
 PYTHON ?= python3
@@ -64,6 +65,7 @@ bench: $(VENV)/.interop
 docs: $(VENV)/.serve
 	$(BIN)/python -m kpy.config.reference > docs/configuration.md
 	$(BIN)/python -m kpy.server.protocol_reference > docs/protocol.md
+	$(BIN)/python -m interop_tests.conformance.reference > docs/conformance.md
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

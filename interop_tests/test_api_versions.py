@@ -5,6 +5,7 @@ from typing import Any
 from kafka.protocol.metadata.api_versions import ApiVersionsRequest
 
 from interop_tests.brokers import Broker
+from interop_tests.conformance.differences import APIS_NOT_SERVED, FEATURES_NOT_SERVED
 from interop_tests.wire import Wire
 
 APACHE_KAFKA = """
@@ -17,12 +18,6 @@ APACHE_KAFKA = """
 """
 """The table of Apache Kafka 4.3.1, one node with defaults."""
 
-NOT_SERVED_BY_KPY = {
-    *range(24, 32), *range(38, 42), 45, *range(48, 52), 55, 65, 66, *range(76, 82), *range(83, 93),
-}  # fmt: skip
-"""Transactions, ACLs, delegation tokens, reassignment, quotas, SCRAM, the quorum, share groups and Streams groups."""
-
-
 FEATURES = {
     "eligible.leader.replicas.version": 1,
     "group.version": 1,
@@ -33,9 +28,6 @@ FEATURES = {
     "transaction.version": 2,
 }
 """The features that Apache Kafka 4.3.1 finalizes when it formats a directory."""
-
-NOT_FINALIZED_BY_KPY = {"kraft.version", "share.version", "streams.version", "transaction.version"}
-"""Those behind the APIs that it does not serve."""
 
 
 def ask(broker: Broker) -> Any:
@@ -51,7 +43,7 @@ def test_the_table_is_apache_kafkas(broker: Broker) -> None:
         minimum, maximum = versions.split("-")
         expected[int(key)] = (int(minimum), int(maximum))
     if broker.name == "kpy":
-        expected = {key: versions for key, versions in expected.items() if key not in NOT_SERVED_BY_KPY}
+        expected = {key: versions for key, versions in expected.items() if key not in APIS_NOT_SERVED}
 
     assert {entry.api_key: (entry.min_version, entry.max_version) for entry in ask(broker).api_keys} == expected
 
@@ -60,6 +52,6 @@ def test_the_finalized_features_are_apache_kafkas(broker: Broker) -> None:
     """A feature is at Apache Kafka's level, if what is behind it is there; clients change their behaviour by it."""
     expected = dict(FEATURES)
     if broker.name == "kpy":
-        expected = {name: level for name, level in expected.items() if name not in NOT_FINALIZED_BY_KPY}
+        expected = {name: level for name, level in expected.items() if name not in FEATURES_NOT_SERVED}
 
     assert {feature.name: feature.max_version_level for feature in ask(broker).finalized_features} == expected

@@ -1,0 +1,1 @@
+"""Precise questions about edges, answered by a broker, and compared with the answers that Apache Kafka once gave."""
