@@ -169,7 +169,7 @@ class Broker:
         checkpoints = Checkpoints(logs, run_in_worker)
         validate_in_worker = self._run_in_worker or Workers(VALIDATING_THREADS_MAX)
         partitions = Partitions(logs, clock, flusher, checkpoints, validate_in_worker)
-        self._retention = Retention(partitions, lambda: self.services.config, clock)
+        self._retention = Retention(partitions, lambda: self.services.config, clock, read_in_worker)
         self._log_cleaner = LogCleaner(
             partitions,
             flusher,

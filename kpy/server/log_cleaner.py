@@ -28,9 +28,11 @@ from kpy.storage.cleaning_plan import (
     valid_first_dirty_offset,
 )
 from kpy.storage.compaction import Compaction, LogDamaged, Steps, facts_of
+from kpy.storage.files import NotResident
 from kpy.storage.log_config import LogConfig
 from kpy.storage.offset_map import OffsetMap
 from kpy.storage.partition_log import PartitionLog
+from kpy.storage.segment import Segment
 from kpy.storage.segment_swap import SwapIncomplete
 
 logger = logging.getLogger(__name__)
@@ -146,12 +148,17 @@ class LogCleaner:
         with_times = needs_times(config)
         facts = []
         for number, segment in enumerate(tuple(log.segments), start=1):
-            if with_times and not segment.is_indexed:
-                await self._run_in_worker(segment.index_sizes)
-            facts.append(facts_of(segment, with_times=with_times))
+            facts.append(await self._facts_of(segment, with_times=with_times))
             if number % SEGMENTS_AT_ONCE == 0:
                 await trio.lowlevel.checkpoint()
         return facts
+
+    async def _facts_of(self, segment: Segment, *, with_times: bool) -> SegmentFacts:
+        while True:
+            try:
+                return facts_of(segment, with_times=with_times, may_wait=False)
+            except NotResident as reason:
+                reason.learn(await self._run_in_worker(reason.bring))
 
     async def _compact(self, log: PartitionLog, plan: CleaningPlan) -> None:
         config = self._config()

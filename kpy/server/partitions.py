@@ -387,11 +387,11 @@ class Partitions:
         return log.last_stable_offset if partition is None else partition.last_stable_offset
 
     def give_up_old_segments(self, log: PartitionLog, *, now_ms: int) -> None:
-        """Let the log start behind what retention does not keep. Raises OSError."""
+        """Let the log start behind what retention does not keep. Raises OSError, NotResident."""
         partition = self._open.get((log.topic, log.partition))
         high_watermark = log.end_offset if partition is None else partition.high_watermark
         start = log.log_start_offset
-        log.give_up_old_segments(high_watermark=high_watermark, now_ms=now_ms)
+        log.give_up_old_segments(high_watermark=high_watermark, now_ms=now_ms, may_wait=False)
         if partition is not None and log.log_start_offset > start:
             partition.waiters.wake()
 

@@ -1,7 +1,7 @@
 """Old segments are deleted: all logs every `log.retention.check.interval.ms`, those of a topic when it is altered.
 
 First the starts of logs move, then they are written down, then the files go. A few segments at a time, and then others
-run, so that no request waits for all of them.
+run, so that no request waits for all of them. How old cold segments are a worker reads.
 """
 
 import logging
@@ -13,6 +13,8 @@ from kpy.config import BrokerConfig
 from kpy.protocol.errors import KafkaError
 from kpy.server.clock import Clock
 from kpy.server.partitions import Partitions
+from kpy.server.workers import RunInWorker
+from kpy.storage.files import NotResident
 from kpy.storage.partition_log import PartitionLog
 
 logger = logging.getLogger(__name__)
@@ -21,10 +23,17 @@ logger = logging.getLogger(__name__)
 class Retention:
     """The one task that deletes segments because of their age, their size, or the log start."""
 
-    def __init__(self, partitions: Partitions, config: Callable[[], BrokerConfig], clock: Clock) -> None:
+    def __init__(
+        self,
+        partitions: Partitions,
+        config: Callable[[], BrokerConfig],
+        clock: Clock,
+        read_in_worker: RunInWorker,
+    ) -> None:
         self._partitions = partitions
         self._config = config
         self._clock = clock
+        self._read_in_worker = read_in_worker
         self._altered: set[str] = set()
         self._woken = trio.Event()
 
@@ -52,9 +61,10 @@ class Retention:
         doomed = []
         for log in logs:
             try:
-                self._partitions.give_up_old_segments(log, now_ms=self._clock.now_ms())
+                await self._give_up_old_segments(log)
             except OSError as error:
-                logger.error("%s: cannot tell what is old: %s", log.name, error)
+                if not log.is_deleted:
+                    logger.error("%s: cannot tell what is old: %s", log.name, error)
             if log.has_deleted:
                 doomed.append(log)
             await trio.lowlevel.checkpoint()
@@ -68,6 +78,16 @@ class Retention:
         for log in doomed:
             while self._remove_some(log):
                 await trio.lowlevel.checkpoint()
+
+    async def _give_up_old_segments(self, log: PartitionLog) -> None:
+        """Ask as often as it takes to find out how old segments are, unless the log is deleted meanwhile."""
+        while not log.is_deleted:
+            try:
+                self._partitions.give_up_old_segments(log, now_ms=self._clock.now_ms())
+            except NotResident as reason:
+                reason.learn(await self._read_in_worker(reason.bring))
+            else:
+                return
 
     def _remove_some(self, log: PartitionLog) -> bool:
         try:

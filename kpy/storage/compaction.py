@@ -311,14 +311,19 @@ class Compaction:
         return True
 
 
-def facts_of(segment: Segment, *, with_times: bool = False, with_indexes: bool = False) -> SegmentFacts:
+def facts_of(
+    segment: Segment, *, with_times: bool = False, with_indexes: bool = False, may_wait: bool = True
+) -> SegmentFacts:
     """What a plan has to know of a segment: its times only for compaction lags, its indexes only for groups.
 
-    Either may have to be read from the disk, if the segment is not indexed.
+    Indexes may have to be read from the disk. Raises NotResident for times that are there, unless it `may_wait`.
     """
-    times = (segment.newest_ms(), segment.first_timestamp) if with_times else (None, None)
+    newest_ms = first_timestamp = None
+    if with_times:
+        first_timestamp = segment.first_timestamp(may_wait=may_wait)  # it keeps the indexes, which tell the other, too
+        newest_ms = segment.newest_ms(may_wait=may_wait)
     sizes = segment.index_sizes() if with_indexes else (0, 0)
-    return SegmentFacts(segment.base_offset, segment.size, *times, *sizes)
+    return SegmentFacts(segment.base_offset, segment.size, newest_ms, first_timestamp, *sizes)
 
 
 def _give_up(cleaned: CleanedSegment) -> None:

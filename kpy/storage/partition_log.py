@@ -13,6 +13,7 @@ be found again in them, so that a process may end at any moment (see `kpy.storag
 
 import logging
 from collections.abc import Generator, Sequence
+from functools import partial
 from struct import Struct
 from threading import local
 from typing import Final, NamedTuple
@@ -317,22 +318,33 @@ class PartitionLog(ReadableLog):
             self._move_start(offset)
         return self.log_start_offset
 
-    def give_up_old_segments(self, *, high_watermark: int, now_ms: int) -> None:
-        """Move the log start over segments that are too old or too much; they go when `remove_deleted` is called."""
+    def give_up_old_segments(self, *, high_watermark: int, now_ms: int, may_wait: bool = True) -> None:
+        """Move the log start over segments that are too old or too much; they go when `remove_deleted` is called.
+
+        Raises NotResident, and has done nothing, unless it `may_wait` for the disk, which knows how old they are.
+        """
         ends = (*self._segments.base_offsets[1:], self.end_offset)
-        spans = [
-            SegmentSpan(end, segment.size, segment.newest_ms())
-            for segment, end in zip(self._segments, ends, strict=True)
-        ]
+        segments = tuple(self._segments)
+
+        def span_of(number: int) -> SegmentSpan:
+            newest_ms = partial(self._segments.newest_ms, number, may_wait=may_wait)
+            return SegmentSpan(ends[number], segments[number].size, newest_ms)
+
+        found = old_segments(
+            span_of,
+            len(segments),
+            self.config,
+            log_start_offset=self.log_start_offset,
+            high_watermark=high_watermark,
+            now_ms=now_ms,
+        )
         count = 0
-        for doomed in old_segments(
-            spans, self.config, log_start_offset=self.log_start_offset, high_watermark=high_watermark, now_ms=now_ms
-        ):
+        for doomed in list(found):
             count += doomed.segments
             start = ends[count - 1]
             if start > self.log_start_offset:
                 _logger.info("%s: it starts at offset %d from now on: %s", self.name, start, doomed.reason)
-        if count == len(spans):
+        if count == len(segments):
             self._roll()
         if count and ends[count - 1] > self.log_start_offset:
             self._move_start(ends[count - 1])

@@ -5,8 +5,9 @@ cleanup.policy has `delete`, those whose loss leaves at least retention.bytes; t
 than retention.ms. The active segment may go too unless it is empty: its log rolls first.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import takewhile
+from collections.abc import Callable, Iterator
+from itertools import accumulate, takewhile
+from operator import sub
 from typing import NamedTuple
 
 from kpy.storage.log_config import LogConfig
@@ -18,8 +19,11 @@ class SegmentSpan(NamedTuple):
     end_offset: int
     """Where the next one begins, or the end of the log."""
     size_bytes: int
-    newest_ms: int | None
-    """Its largest timestamp, or when it was last written if no record has one; None if that is not known."""
+    newest_ms: Callable[[], int | None]
+    """Its largest timestamp, or when it was last written if no record has one; None if that is not known.
+
+    It is asked for where it decides: the indexes of a segment that nobody reads are on the disk.
+    """
 
 
 class Doomed(NamedTuple):
@@ -30,42 +34,49 @@ class Doomed(NamedTuple):
 
 
 def old_segments(
-    spans: Sequence[SegmentSpan], config: LogConfig, *, log_start_offset: int, high_watermark: int, now_ms: int
+    span_of: Callable[[int], SegmentSpan],
+    segments: int,
+    config: LogConfig,
+    *,
+    log_start_offset: int,
+    high_watermark: int,
+    now_ms: int,
 ) -> Iterator[Doomed]:
-    """What has to go of a log with these segments; the last of them is the active one."""
-    active = spans[-1]
-    left = [span for span in spans if span.end_offset <= high_watermark and (span is not active or span.size_bytes)]
-    size_bytes = sum(span.size_bytes for span in spans)
-    count = _leading(left, lambda span: span is not active and span.end_offset <= log_start_offset)
-    if count:
-        yield Doomed(count, f"the log starts at {log_start_offset}")
+    """What has to go of a log with so many segments, the last of which is the active one; those that stay are not seen.
+
+    Only retention.bytes looks at all of them.
+    """
+    active = segments - 1
+
+    def leading(start: int, rule: Callable[[int, SegmentSpan], bool]) -> int:
+        """How many from that one on may go, and have to."""
+
+        def goes(number: int) -> bool:
+            span = span_of(number)
+            may_go = span.end_offset <= high_watermark and (number != active or span.size_bytes > 0)
+            return may_go and rule(number, span)
+
+        return sum(1 for _ in takewhile(goes, range(start, segments)))
+
+    gone = leading(0, lambda number, span: number != active and span.end_offset <= log_start_offset)
+    if gone:
+        yield Doomed(gone, f"the log starts at {log_start_offset}")
     if "delete" not in config.cleanup_policy:
         return
-    size_bytes -= sum(span.size_bytes for span in left[:count])
-    left = left[count:]
     if config.retention_bytes >= 0:
-        count = _beyond(left, size_bytes - config.retention_bytes)
+        sizes = [span_of(number).size_bytes for number in range(gone, segments)]
+        left_bytes = list(accumulate(sizes, sub, initial=sum(sizes)))
+        start = gone
+        count = leading(start, lambda number, _: left_bytes[number - start + 1] >= config.retention_bytes)
         if count:
             yield Doomed(count, f"retention.bytes is {config.retention_bytes}")
-        left = left[count:]
+        gone += count
     if config.retention_ms >= 0:
-        count = _leading(
-            left, lambda span: span.newest_ms is not None and now_ms - span.newest_ms > config.retention_ms
-        )
+
+        def is_old(_: int, span: SegmentSpan) -> bool:
+            newest_ms = span.newest_ms()
+            return newest_ms is not None and now_ms - newest_ms > config.retention_ms
+
+        count = leading(gone, is_old)
         if count:
             yield Doomed(count, f"retention.ms is {config.retention_ms}")
-
-
-def _leading(spans: Sequence[SegmentSpan], rule: Callable[[SegmentSpan], bool]) -> int:
-    return sum(1 for _ in takewhile(rule, spans))
-
-
-def _beyond(spans: Sequence[SegmentSpan], surplus_bytes: int) -> int:
-    """How many are whole within the surplus."""
-    count = 0
-    for span in spans:
-        surplus_bytes -= span.size_bytes
-        if surplus_bytes < 0:
-            break
-        count += 1
-    return count

@@ -14,17 +14,16 @@ from functools import partial
 from typing import Final, NamedTuple, Self
 
 from kpy.protocol.crc import Buffer
-from kpy.protocol.records import BatchHeader
+from kpy.protocol.records import NO_TIMESTAMP, BatchHeader
 from kpy.storage.batch_scan import scan_batches, scan_headers
 from kpy.storage.derived import Derived
 from kpy.storage.files import Files, NotResident
 from kpy.storage.index_files import read_indexes, read_positions, write_indexes
 from kpy.storage.log_config import INT64_MAX, LogConfig
-from kpy.storage.log_context import DELETED_SUFFIX
 from kpy.storage.offset_index import ENTRY_BYTES as OFFSET_ENTRY_BYTES
 from kpy.storage.offset_index import RELATIVE_OFFSET_MAX, IndexCorrupt
 from kpy.storage.quarantine import Damage, Quarantine
-from kpy.storage.segment_files import INDEX_SUFFIXES, LOG_SUFFIX, TRANSACTION_INDEX_SUFFIX
+from kpy.storage.segment_files import LOG_SUFFIX, TRANSACTION_INDEX_SUFFIX
 from kpy.storage.segment_log import SegmentLog
 from kpy.storage.time_index import ENTRY_BYTES as TIME_ENTRY_BYTES
 from kpy.storage.transaction_index import TransactionIndex
@@ -56,6 +55,7 @@ class Segment(SegmentLog):
         "_first_append_ms",
         "_has_unusable_indexes",
         "_index_interval_bytes",
+        "_max_timestamp_read",
         "roll_jitter_ms",
         "transactions",
         "written_ms",
@@ -70,12 +70,14 @@ class Segment(SegmentLog):
         self._dirty_indexes = False
         self._has_unusable_indexes = False
         """Whether the files of its indexes were read, and do not fit."""
+        self._max_timestamp_read: int | None = None
+        """What indexes said that were read for nothing else, and not kept."""
         self.transactions = TransactionIndex(files, self.path(TRANSACTION_INDEX_SUFFIX))
         """The aborted transactions that end here; recovery fills it."""
         self.roll_jitter_ms: int | None = None
         """How much earlier than by segment.ms it is rolled, once that was drawn."""
         self.written_ms: int | None = None
-        """When it was last written, where no timestamp says so."""
+        """When it was last written, where no timestamp says so; NO_TIMESTAMP if nothing does."""
 
     @classmethod
     def create(cls, files: Files, directory: str, base_offset: int, index_interval_bytes: int) -> Self:
@@ -94,12 +96,11 @@ class Segment(SegmentLog):
         derived = self._indexed(may_wait=may_wait)
         return derived.max_timestamp, derived.max_timestamp_offset
 
-    @property
-    def first_timestamp(self) -> int | None:
+    def first_timestamp(self, *, may_wait: bool = True) -> int | None:
         """The first batch's largest timestamp: segment.ms counts from it."""
-        derived = self._indexed()
+        derived = self._indexed(may_wait=may_wait)
         if derived.first_timestamp is None and self._log.size:
-            first = next(self.headers(), None)
+            first = next(self.headers(may_wait=may_wait), None)
             derived.first_timestamp = None if first is None else first[1].max_timestamp
         return derived.first_timestamp
 
@@ -124,7 +125,7 @@ class Segment(SegmentLog):
         if used == 0:
             return True
         derived = self._indexed()
-        first = self.first_timestamp if derived.first_timestamp is None else derived.first_timestamp
+        first = self.first_timestamp() if derived.first_timestamp is None else derived.first_timestamp
         if first is not None and first >= 0:
             waited_ms = max_timestamp - first
         else:
@@ -215,15 +216,6 @@ class Segment(SegmentLog):
                 return True
             next_offset = found.header.next_offset
         return False
-
-    def _cut(self, position: int, offset: int) -> None:
-        """The log ends here. On the disk too, at once: what was cut must not come back behind what is appended."""
-        _logger.warning(
-            "%s: cut %d bytes, all from byte %d and offset %d on: a log has no holes behind its recovery point",
-            self.path(LOG_SUFFIX), self._log.size - position, position, offset,
-        )  # fmt: skip
-        self._log.truncate(position)
-        self._log.sync()
 
     def _verifier(
         self, *, follows: int | None = None, hints: Sequence[int] = (), may_skip_offsets: bool = True
@@ -359,14 +351,6 @@ class Segment(SegmentLog):
         index = bisect_left(offsets.positions, position)
         return self.base_offset + offsets.offsets[index] if index < len(offsets) else None
 
-    def reaching(
-        self, start: int, timestamp: int, start_offset: int, *, may_wait: bool
-    ) -> Iterator[tuple[int, BatchHeader]]:
-        """Position and header of the batches behind `start_of`, whose largest timestamp is at least that."""
-        for position, header in self.headers(start, may_wait=may_wait):
-            if header.max_timestamp >= timestamp and header.last_offset >= start_offset:
-                yield position, header
-
     def start_of(self, timestamp: int, start_offset: int, *, may_wait: bool = True) -> int | None:
         """Where a walk begins to the batches from that offset on that reach a timestamp; None if there are none."""
         derived = self._indexed(may_wait=may_wait)
@@ -472,26 +456,40 @@ class Segment(SegmentLog):
         self.transactions.write()
         self.write_indexes(sync=False)
 
-    def newest_ms(self) -> int | None:
-        """The largest timestamp; if no record has one, when the file was last written, if that is known."""
-        if self.max_timestamp >= 0:
-            return self.max_timestamp
-        if self.written_ms is None:
-            self.written_ms = self._files.modified_ms(self.path(LOG_SUFFIX))
-        return self.written_ms
+    # --- its age
 
-    def retire(self) -> list[str]:
-        """Rename the files, so that no start takes them for a segment; returns what they are called now.
+    def newest_ms(self, *, may_wait: bool = True) -> int | None:
+        """The largest timestamp; if no record has one, when the file was last written, if that is known.
 
-        Ranges that were read of it stay readable.
+        Indexes that are read for it are not kept: who asks for ages asks for those of many segments, and for nothing
+        else. Raises NotResident unless it `may_wait` for the disk.
         """
-        path = self.path(LOG_SUFFIX)
-        if self._files.exists(path):  # else it has vanished, or was renamed before the disk refused the next
-            self._files.move(self._log, path, path + DELETED_SUFFIX)
-        deleted = [path + DELETED_SUFFIX]
-        for suffix in INDEX_SUFFIXES:
-            path = self.path(suffix)
-            if self._files.exists(path):
-                self._files.rename(path, path + DELETED_SUFFIX)
-                deleted.append(path + DELETED_SUFFIX)
-        return deleted
+        while True:
+            try:
+                return self._newest_ms()
+            except NotResident as reason:
+                if not may_wait:
+                    raise
+                reason.learn(reason.bring())
+
+    def _newest_ms(self) -> int | None:
+        largest = self._max_timestamp_read
+        if self._derived is not None or self._has_unusable_indexes:
+            largest = self._indexed(may_wait=False).max_timestamp
+        elif largest is None:
+            raise NotResident(self._try_read_indexes, self._learn_max_timestamp)
+        if largest >= 0:
+            return largest
+        if self.written_ms is None:
+            raise NotResident(partial(self._files.modified_ms, self.path(LOG_SUFFIX)), self._learn_written)
+        return None if self.written_ms == NO_TIMESTAMP else self.written_ms
+
+    def _learn_max_timestamp(self, derived: Derived | None) -> None:
+        if derived is None:
+            self._learn_indexes(None)
+        else:
+            self._max_timestamp_read = derived.max_timestamp
+
+    def _learn_written(self, modified_ms: int | None) -> None:
+        if self.written_ms is None:
+            self.written_ms = NO_TIMESTAMP if modified_ms is None else modified_ms

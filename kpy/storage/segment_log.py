@@ -12,8 +12,9 @@ from kpy.protocol.records import BatchHeader
 from kpy.storage.batch_scan import scan_headers
 from kpy.storage.files import File, FileRange, Files
 from kpy.storage.flushing import Unsynced
+from kpy.storage.log_context import DELETED_SUFFIX
 from kpy.storage.quarantine import Damage, Quarantine
-from kpy.storage.segment_files import LOG_SUFFIX, file_name
+from kpy.storage.segment_files import INDEX_SUFFIXES, LOG_SUFFIX, file_name
 from kpy.storage.verification import ReadAt
 
 _logger = logging.getLogger(__name__)
@@ -68,6 +69,31 @@ class SegmentLog:
     def close(self) -> None:
         self._log.close()
 
+    def retire(self) -> list[str]:
+        """Rename the files, so that no start takes them for a segment; returns what they are called now.
+
+        Ranges that were read of it stay readable.
+        """
+        path = self.path(LOG_SUFFIX)
+        if self._files.exists(path):  # else it has vanished, or was renamed before the disk refused the next
+            self._files.move(self._log, path, path + DELETED_SUFFIX)
+        deleted = [path + DELETED_SUFFIX]
+        for suffix in INDEX_SUFFIXES:
+            path = self.path(suffix)
+            if self._files.exists(path):
+                self._files.rename(path, path + DELETED_SUFFIX)
+                deleted.append(path + DELETED_SUFFIX)
+        return deleted
+
+    def _cut(self, position: int, offset: int) -> None:
+        """The log ends here. On the disk too, at once: what was cut must not come back behind what is appended."""
+        _logger.warning(
+            "%s: cut %d bytes, all from byte %d and offset %d on: a log has no holes behind its recovery point",
+            self.path(LOG_SUFFIX), self._log.size - position, position, offset,
+        )  # fmt: skip
+        self._log.truncate(position)
+        self._log.sync()
+
     # --- what is damaged
 
     @property
@@ -111,3 +137,11 @@ class SegmentLog:
         read_at = self._read_at(may_wait=may_wait)
         for start, stop in self._quarantine.stretches(position, self._log.size if end is None else end):
             yield from scan_headers(self._log, start, stop, read_at)
+
+    def reaching(
+        self, start: int, timestamp: int, start_offset: int, *, may_wait: bool
+    ) -> Iterator[tuple[int, BatchHeader]]:
+        """As `headers`, of the batches that reach that offset and whose largest timestamp is at least that."""
+        for position, header in self.headers(start, may_wait=may_wait):
+            if header.max_timestamp >= timestamp and header.last_offset >= start_offset:
+                yield position, header

@@ -5,13 +5,17 @@ What goes gets `.deleted` behind its name and is handed to whoever removes it.
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeAlias
+from functools import partial
+from typing import Final, TypeAlias
 
-from kpy.storage.files import Files
+from kpy.storage.files import Files, NotResident
 from kpy.storage.segment import Segment
 from kpy.storage.segment_swap import CleanedSegment, SwapIncomplete
 from kpy.storage.snapshots import Snapshots
 from kpy.storage.transaction_index import AbortedTransaction
+
+AGES_AT_ONCE: Final = 64
+"""Of so many segments it is found out at once how old they are."""
 
 Discard: TypeAlias = Callable[[Sequence[str]], None]
 """Takes paths of files that are called `.deleted`."""
@@ -72,6 +76,20 @@ class Segments:
         finally:
             discard(deleted)
 
+    # --- ages
+
+    def newest_ms(self, number: int, *, may_wait: bool) -> int | None:
+        """As `Segment.newest_ms`. Where it is not known, those of some segments behind are found out with it.
+
+        Mostly that of the oldest is all that is asked for; where many are old, it is asked as often as a power of two.
+        """
+        try:
+            return self._segments[number].newest_ms(may_wait=may_wait)
+        except NotResident:
+            behind = self._segments[number : number + min(number + 1, AGES_AT_ONCE)]
+            reasons = [reason for segment in behind if (reason := _unknown_age(segment)) is not None]
+            raise NotResident(partial(_bring, reasons), partial(_learn, reasons)) from None
+
     # --- compaction
 
     def aborted_transactions(self) -> list[AbortedTransaction]:
@@ -123,3 +141,29 @@ class Segments:
         assert self._base_offsets == [segment.base_offset for segment in self._segments]
         assert self._base_offsets == sorted(set(self._base_offsets))
         assert self._segments[-1] is self.active
+
+
+def _unknown_age(segment: Segment) -> NotResident | None:
+    try:
+        segment.newest_ms(may_wait=False)
+    except NotResident as reason:
+        return reason
+    return None
+
+
+def _bring(reasons: Sequence[NotResident]) -> Sequence[object]:
+    """As far as the disk gives it; OSError if that is nothing."""
+    results: list[object] = []
+    for reason in reasons:
+        try:
+            results.append(reason.bring())
+        except OSError:
+            if not results:
+                raise
+            break
+    return results
+
+
+def _learn(reasons: Sequence[NotResident], results: Sequence[object]) -> None:
+    for reason, result in zip(reasons, results, strict=False):
+        reason.learn(result)

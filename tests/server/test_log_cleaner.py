@@ -119,8 +119,13 @@ async def test_switched_off() -> None:
 
 
 @pytest.mark.parametrize("lag_ms", ["0", "86400000"])
-async def test_indexes_are_read_by_a_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lag_ms: str) -> None:
-    """After a start, those of closed segments: to find out what is old enough, and what becomes one segment."""
+async def test_indexes_are_read_by_a_worker(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch, lag_ms: str
+) -> None:
+    """After a start, those of closed segments: to find out what is old enough, and what becomes one segment.
+
+    What is old enough, their first batches tell, too.
+    """
     async with running(quick_broker(tmp_path, log_cleaner_enable="false")) as serving:
         client = await serving.connect()
         await client.create_topic("t", configs={**COMPACTED, "min.compaction.lag.ms": lag_ms})
@@ -151,10 +156,12 @@ async def test_indexes_are_read_by_a_worker(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(LogCleaner, "__init__", creating)
     monkeypatch.setattr(Segment, "_read_indexes", noting)
+    disk.is_cold = lambda path: "t-0/" in path
     async with running(quick_broker(tmp_path)) as serving:
         await compacted_to(serving, "t", bound)
         assert read == [True] * len(read)
         assert len(read) > 3
+        assert bool({position for _, position, _ in disk.brought} == {0}) == (lag_ms != "0")
 
 
 async def test_committed_offsets_outlive_compaction(tmp_path: Path) -> None:

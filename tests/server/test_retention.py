@@ -1,11 +1,16 @@
 """Old data is deleted in time, at once when a topic is altered, and its files a while later."""
 
+import logging
+import threading
 from pathlib import Path
+from uuid import UUID
 
+import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from kpy.protocol.errors import ErrorCode
+from kpy.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse, DeleteTopicState
 from kpy.protocol.messages.fetch import FetchResponse, PartitionData
 from kpy.protocol.messages.incremental_alter_configs import (
     AlterableConfig,
@@ -17,6 +22,7 @@ from kpy.server.file_removal import FileRemoval
 from kpy.server.workers import Workers
 from kpy.storage.memory_files import MemoryFiles
 from tests.server.client import FETCH_VERSION, Client, fetch_request, make_broker, running
+from tests.server.failing_files import Disk
 from tests.server.test_flushing import until
 
 KEEPS_ALL = {"retention.ms": "-1", "internal.segment.bytes": "100"}
@@ -115,6 +121,72 @@ async def test_deleted_files_stay_a_while(tmp_path: Path) -> None:
     async with running(make_broker(tmp_path)) as serving:
         assert (await fetch(await serving.connect(), "t", 2)).log_start_offset == 2
         assert names() == ["00000000000000000002.log"]
+
+
+async def test_cold_segments_hold_nobody_up(tmp_path: Path, disk: Disk) -> None:
+    """After a start, a worker reads how old they are, nobody else does, and others are served meanwhile."""
+    async with running(make_broker(tmp_path)) as serving:
+        client = await serving.connect()
+        await topic_of_three_segments(client, "t")
+        await client.create_topic("other")
+    async with running(make_broker(tmp_path)) as serving:
+        client, other = await serving.connect(), await serving.connect()
+        assert (await fetch(client, "t", 3)).log_start_offset == 0
+        reading, may_read = threading.Event(), threading.Event()
+        readers: set[threading.Thread] = set()
+
+        def refuses(operation: str, path: str) -> bool:
+            if "t-0/" in path and operation in {"read", "read whole"}:
+                readers.add(threading.current_thread())
+                reading.set()
+                may_read.wait(timeout=10)
+            return False
+
+        disk.refuses = refuses
+        try:
+            await alter(client, TOPIC, "t", "retention.ms", "1000")
+            await until(reading.is_set)
+            for _ in range(3):
+                assert (await other.produce("other", "v")).error_code == ErrorCode.NONE
+            assert (await fetch(client, "t", 3)).log_start_offset == 0
+        finally:
+            may_read.set()
+        log = serving.broker.services.partitions.find("t", 0).log
+        await until(lambda: log.log_start_offset == 3)
+
+        assert threading.current_thread() not in readers
+
+
+async def test_a_topic_that_is_deleted_while_its_age_is_read(
+    tmp_path: Path, disk: Disk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing is said of it, and nothing is made anew in its place."""
+    async with running(make_broker(tmp_path)) as serving:
+        await topic_of_three_segments(await serving.connect(), "t")
+    async with running(make_broker(tmp_path)) as serving:
+        client = await serving.connect()
+        await fetch(client, "t", 3)
+        reading, may_read = threading.Event(), threading.Event()
+
+        def refuses(operation: str, path: str) -> bool:
+            if "t-0/" in path and operation == "read whole":
+                reading.set()
+                may_read.wait(timeout=10)
+                return True
+            return False
+
+        disk.refuses = refuses
+        try:
+            await alter(client, TOPIC, "t", "retention.ms", "1000")
+            await until(reading.is_set)
+            request = DeleteTopicsRequest(topics=[DeleteTopicState(name="t", topic_id=UUID(int=0))], timeout_ms=1000)
+            await client.ask(request, 6, DeleteTopicsResponse)
+        finally:
+            may_read.set()
+        await wait_all_tasks_blocked()
+
+        assert not (tmp_path / "t-0").exists()
+        assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 class Announcing(MemoryFiles):

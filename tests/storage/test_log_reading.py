@@ -1,6 +1,8 @@
 """What is asked of a log without waiting for the disk is found as by who waits, and only `bring` has waited by then."""
 
+import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Protocol, TypeVar
@@ -30,13 +32,17 @@ class Find(Protocol[T_co]):
     def __call__(self, *, may_wait: bool) -> T_co: ...
 
 
-def without_waiting(find: Find[T_co], brought: list[NotResident]) -> T_co:
-    """Ask as who must not wait does."""
+def without_waiting(find: Find[T_co], brought: list[NotResident], disk: Disk | None = None) -> T_co:
+    """Ask as who must not wait does; no file of that disk may be read but by `bring`."""
     while True:
+        if disk is not None:
+            disk.refuses = lambda operation, path: operation in {"read", "read whole"}
         try:
             return find(may_wait=False)
         except NotResident as reason:
             brought.append(reason)
+            if disk is not None:
+                disk.refuses = lambda operation, path: False
             reason.learn(reason.bring())
 
 
@@ -84,6 +90,59 @@ def test_offsets_by_time(tmp_path: Path, disk: Disk, damage: str, seed: int) -> 
         assert without_waiting(at(wanted)(asks), brought) == at(wanted)(waits)(may_wait=True)
     assert without_waiting(asks.max_timestamp, brought) == waits.max_timestamp()
     assert brought
+
+
+@pytest.mark.parametrize("damage", ["none", "no index", "false index", "false time index", "damaged batch"])
+@pytest.mark.parametrize("has_times", [True, False])
+def test_how_old_segments_are(tmp_path: Path, disk: Disk, damage: str, has_times: bool) -> None:
+    """As old as who waits finds them; their files are not read, or looked at, before somebody who may wait does so."""
+    timestamps = [number if has_times else -1 - NOW_MS for number in range(BATCHES)]
+    places = tmp_path / "waits", tmp_path / "asks"
+    for place in places:
+        filled(place, SEGMENTS, timestamps)
+        damage_files(place / "t-0", damage)
+        for path in (place / "t-0").glob("*.log"):
+            os.utime(path, ns=(0, 7_000_000))
+    waits, asks = (opened(place, SEGMENTS).segments for place in places)
+    numbers = range(len(waits.base_offsets))
+    reasons: list[NotResident] = []
+
+    def age(number: int) -> Find[int | None]:
+        return lambda *, may_wait: asks.newest_ms(number, may_wait=may_wait)
+
+    ages = [waits.newest_ms(number, may_wait=True) for number in numbers]
+    assert ages[1:] == ([NOW_MS + 19, NOW_MS + 29] if has_times else [7, 7])
+    assert [without_waiting(age(number), reasons, disk) for number in numbers] == ages
+    assert reasons
+
+
+def test_so_many_ages_as_it_takes(tmp_path: Path, disk: Disk) -> None:
+    """Retention asks the oldest segment, then some at once, more and more; and keeps none of their indexes."""
+    config = LogConfig(segment_bytes=200, index_interval_bytes=0, retention_ms=1000)
+    filled(tmp_path, config, list(range(BATCHES)))
+    log = opened(tmp_path, config)
+
+    def give_up(now_ms: int) -> Find[None]:
+        return lambda *, may_wait: log.give_up_old_segments(high_watermark=BATCHES, now_ms=now_ms, may_wait=may_wait)
+
+    reasons: list[NotResident] = []
+    without_waiting(give_up(NOW_MS + 1001), reasons, disk)
+    assert (log.log_start_offset, len(reasons)) == (0, 1)
+    without_waiting(give_up(NOW_MS + 1000 + BATCHES), reasons, disk)
+    assert (log.log_start_offset, len(reasons)) == (BATCHES, 1 + 3)  # of 15: 1, 2, 4, 8
+    assert [segment.is_indexed for segment in log.segments] == [False] * 14 + [True, True]
+
+
+def test_an_age_that_the_disk_does_not_tell(tmp_path: Path, disk: Disk) -> None:
+    """What it tells of the segments before is known all the same; the error is that of who asks further."""
+    config = LogConfig(segment_bytes=200, index_interval_bytes=0, retention_ms=0)
+    filled(tmp_path, config, list(range(BATCHES)))
+    log = opened(tmp_path, config)
+    disk.refuses = lambda operation, path: operation == "read whole" and f"{4:020d}" in path
+    ages = [partial(log.segments.newest_ms, number) for number in range(3)]
+    assert [without_waiting(age, []) for age in ages[:2]] == [NOW_MS + 1, NOW_MS + 3]
+    with pytest.raises(OSError, match=os.strerror(disk.error)):
+        without_waiting(ages[2], [])
 
 
 def damage_files(directory: Path, damage: str) -> None:

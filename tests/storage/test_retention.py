@@ -25,19 +25,41 @@ from tests.sweeps import examples
 KEPT = LogConfig(retention_ms=-1, retention_bytes=-1)
 BY_SIZE = replace(KEPT, retention_bytes=250)
 BY_TIME = replace(KEPT, retention_ms=1000)
+
+
+def span(end_offset: int, size_bytes: int, newest_ms: int | None) -> SegmentSpan:
+    return SegmentSpan(end_offset, size_bytes, lambda: newest_ms)
+
+
 SPANS = (
-    SegmentSpan(10, 100, NOW_MS - 3000),
-    SegmentSpan(20, 100, NOW_MS - 1001),
-    SegmentSpan(30, 100, NOW_MS - 1000),
-    SegmentSpan(40, 100, NOW_MS - 5000),
+    span(10, 100, NOW_MS - 3000),
+    span(20, 100, NOW_MS - 1001),
+    span(30, 100, NOW_MS - 1000),
+    span(40, 100, NOW_MS - 5000),
 )
 
 
 def decide(
     spans: Sequence[SegmentSpan], config: LogConfig, *, log_start_offset: int = 0, high_watermark: int = 40
 ) -> list[int]:
-    found = old_segments(spans, config, log_start_offset=log_start_offset, high_watermark=high_watermark, now_ms=NOW_MS)
-    return [doomed.segments for doomed in found]
+    return [
+        doomed.segments
+        for doomed in doomed_of(spans, config, log_start_offset=log_start_offset, high_watermark=high_watermark)
+    ]
+
+
+def doomed_of(
+    spans: Sequence[SegmentSpan], config: LogConfig, *, log_start_offset: int, high_watermark: int
+) -> list[Doomed]:
+    found = old_segments(
+        spans.__getitem__,
+        len(spans),
+        config,
+        log_start_offset=log_start_offset,
+        high_watermark=high_watermark,
+        now_ms=NOW_MS,
+    )
+    return list(found)
 
 
 def test_by_time() -> None:
@@ -76,20 +98,20 @@ def test_policies() -> None:
 def test_one_after_the_other() -> None:
     """Log start, size and age are looked at in this order, each at what the one before has left."""
     config = replace(BY_TIME, retention_bytes=250)
-    found = list(old_segments(SPANS, config, log_start_offset=10, high_watermark=40, now_ms=NOW_MS))
+    found = doomed_of(SPANS, config, log_start_offset=10, high_watermark=40)
     assert found == [Doomed(1, "the log starts at 10"), Doomed(1, "retention.ms is 1000")]
 
 
 def test_an_empty_active_segment_stays() -> None:
     """A log keeps its last segment if there is nothing in it."""
     config = replace(KEPT, retention_ms=0, retention_bytes=0)
-    assert decide([SPANS[0], SegmentSpan(10, 0, NOW_MS - 9000)], config) == [1]
-    assert decide([SegmentSpan(10, 0, NOW_MS - 9000)], config) == []
+    assert decide([SPANS[0], span(10, 0, NOW_MS - 9000)], config) == [1]
+    assert decide([span(10, 0, NOW_MS - 9000)], config) == []
 
 
 def test_an_unknown_age_is_not_old() -> None:
     """A segment of which nothing says when it was written is kept."""
-    assert decide([SegmentSpan(10, 100, None)], replace(KEPT, retention_ms=0)) == []
+    assert decide([span(10, 100, None)], replace(KEPT, retention_ms=0)) == []
 
 
 # --- on logs

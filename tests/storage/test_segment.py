@@ -88,7 +88,7 @@ def test_load(files: Files) -> None:
     segment.close()
     loaded = Segment(files, "t-0", BASE, 200)
     assert loaded.load() == 110
-    assert (*loaded.largest_timestamp(may_wait=True), loaded.first_timestamp) == (NOW_MS + 9, 109, NOW_MS)
+    assert (*loaded.largest_timestamp(may_wait=True), loaded.first_timestamp()) == (NOW_MS + 9, 109, NOW_MS)
     fill(loaded, 3, first=10)
     segment = new_segment(MemoryFiles())
     fill(segment, 13)
