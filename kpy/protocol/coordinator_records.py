@@ -20,11 +20,11 @@ class CoordinatorRecords:
 
     def __init__(self, types: Mapping[int, tuple[type[Data], type[Data]]]) -> None:
         self.types = types
-        self._numbers = {key: number for number, (key, _) in types.items()}
+        self._prefixes = {key: _PREFIX.pack(number) for number, (key, _) in types.items()}
 
     def encode(self, key: Data, value: Data | None, version: int | None = None) -> tuple[bytes, bytes | None]:
         """A record as it stands in the log, its value in the newest version unless another is asked for."""
-        encoded_key = _PREFIX.pack(self._numbers[type(key)]) + key.encode(0)
+        encoded_key = self._prefixes[type(key)] + key.encode(0)
         if value is None:
             return encoded_key, None
         if version is None:

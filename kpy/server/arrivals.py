@@ -14,6 +14,8 @@ from time import perf_counter
 
 import trio
 
+from kpy.server.rounds import Rounds
+
 Serve = Callable[[], bool]
 """Takes what has arrived and answers it; whether there is something to wait for, which only a task can."""
 
@@ -60,8 +62,12 @@ class Watched:
         return trio.lowlevel.Abort.SUCCEEDED
 
     def arrived(self) -> None:
-        """Serve whoever waits."""
+        """Bytes are there for whoever waits."""
         self.may_be_readable = True
+        self.serve()
+
+    def serve(self) -> None:
+        """Serve whoever waits."""
         serve = self._serve
         if serve is None:
             return
@@ -88,9 +94,10 @@ class Watched:
 
 
 class Arrivals:
-    """The sockets that are watched, by their descriptors; `few` are not."""
+    """The sockets that are watched, by their descriptors; `few` are not. What is served at a stretch is a round."""
 
-    def __init__(self, *, few: int = FEW_CONNECTIONS) -> None:
+    def __init__(self, rounds: Rounds, *, few: int = FEW_CONNECTIONS) -> None:
+        self.rounds = rounds
         self._few = few
         self._connections = 0
         self._epoll = select.epoll()
@@ -127,8 +134,10 @@ class Arrivals:
 
     async def _serve_arrived(self) -> None:
         """Until nothing is left, for others arrive meanwhile."""
+        rounds = self.rounds
         served, started = 0, perf_counter()
         while events := self._epoll.poll(0, EVENTS_AT_ONCE):
+            rounds.begin()
             for descriptor, flags in events:
                 watched = self._watched.get(descriptor)
                 if watched is None:  # closed since
@@ -138,5 +147,8 @@ class Arrivals:
                 watched.arrived()
                 served += 1
                 if served >= EVENTS_AT_ONCE or perf_counter() - started >= SECONDS_BETWEEN_CHECKPOINTS:
+                    rounds.end()
                     await trio.lowlevel.checkpoint()
+                    rounds.begin()
                     served, started = 0, perf_counter()
+            rounds.end()

@@ -44,6 +44,7 @@ from kpy.server.memory import RequestMemory
 from kpy.server.network import ByteStream, Endpoint, accept_forever, bind, descriptor_limit
 from kpy.server.partitions import Partitions
 from kpy.server.retention import Retention
+from kpy.server.rounds import Rounds
 from kpy.server.sending import Sending
 from kpy.server.services import Services
 from kpy.server.timers import Timers
@@ -178,6 +179,7 @@ class Broker:
             clock,
             clean_in_worker if logs.is_durable else inline,
         )
+        rounds = Rounds()
         groups = Groups(
             config,
             partitions,
@@ -186,6 +188,7 @@ class Broker:
             random_source=self._random,
             broker_config=lambda: self.services.config,
             create_offsets_topic=lambda: _create_internal_topic(cluster, CONSUMER_OFFSETS, config),
+            rounds=rounds,
         )
         fetch_sessions = FetchSessions(
             slots=config.max_incremental_fetch_session_cache_slots, random_source=self._random
@@ -196,6 +199,7 @@ class Broker:
             cluster=cluster,
             partitions=partitions,
             groups=groups,
+            rounds=rounds,
             fetch_sessions=fetch_sessions,
             flusher=flusher,
             checkpoints=checkpoints,
@@ -238,7 +242,7 @@ class Broker:
         self, listeners: list["BoundListener"], timers: Timers, task_status: trio.TaskStatus[None]
     ) -> None:
         config, services, logs = self.config, self.services, self.services.partitions.logs
-        arrivals = Arrivals() if hasattr(select, "epoll") else None
+        arrivals = Arrivals(services.rounds) if hasattr(select, "epoll") else None
         connections = Connections(lambda: services.config, descriptors=descriptor_limit())
         dispatcher = Dispatcher(services, all_handlers())
         memory = RequestMemory(config.queued_max_request_bytes if config.queued_max_request_bytes > 0 else sys.maxsize)

@@ -121,7 +121,7 @@ class ClusterMetadata:
     def change(self, decide: Callable[[Controller, ReplyTo], Decision], error_response: Callable[[KafkaError], R]) -> R:
         """Ask the controller, which answers at once; `error_response` is for a request that it refuses as a whole."""
         try:
-            answer = self._runtime.ask(lambda reply_to: decide(self.controller, reply_to), error_response)
+            answer = self._runtime.ask(decide, error_response)
         except KafkaError as error:
             return error_response(error)
         assert not isinstance(answer, Awaitable), "the controller parks no request"

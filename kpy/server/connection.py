@@ -1,8 +1,9 @@
 """One client's connection: frames in, replies out, in order.
 
-Every whole frame that has arrived is handled before the next wait, and the replies of that round leave in one send.
-A handler that has to wait (a long poll, a join) first lets the finished replies go. After a bounded number of
-requests, or time, the replies leave and other tasks run, so that one busy client never starves the rest.
+Every whole frame that has arrived is handled before the next wait, and the replies to them leave in one send. A handler
+that has to wait (a long poll, a join) first lets the finished replies go. A reply may also be promised, where the work
+is done together with that of other connections (`kpy.server.rounds`). After a bounded number of requests, or time, the
+replies leave and other tasks run, so that one busy client never starves the rest.
 
 A connection ends when its peer closes it, when the peer breaks the protocol, or when it has made no progress for
 `connections.max.idle.ms`; a peer that sends a byte now and then, or stops reading, makes no progress.
@@ -17,6 +18,7 @@ import trio
 from kpy.protocol.framing import FrameError, FrameReader
 from kpy.server.memory import RequestMemory
 from kpy.server.network import ByteStream, Part, StreamClosed
+from kpy.server.replies import Promise, Reply
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +30,7 @@ are gathered, for those in memory take time to make.
 REPLY_PARTS_GATHERED_MAX = 256
 PROGRESS_BYTES = 1 << 16
 
-Reply = list[Part] | None
-RequestHandler = Callable[[memoryview, "Connection"], Reply | Awaitable[Reply]]
+RequestHandler = Callable[[memoryview, "Connection"], Reply | Promise | Awaitable[Reply]]
 
 
 class ProtocolViolation(Exception):
@@ -41,8 +42,8 @@ class Connection:
 
     Invariant: replies are sent in the order of their requests.
     `last_progress` moves when the peer does its part: a whole frame, a good piece of a large one, a reply taken.
-    `waiting_on_broker` is true while a request is parked, which is no fault of the peer. A handler sets `is_worked_for`
-    while that is because of work, and not by the request's own wish.
+    `waiting_on_broker` is true while a reply is waited for, which is no fault of the peer. A handler sets
+    `is_worked_for` while that is because of work, and not by the request's own wish.
     """
 
     def __init__(
@@ -68,6 +69,8 @@ class Connection:
         self._round_started = 0.0
         self._ready: list[Part] = []
         self._parked: Awaitable[Reply] | None = None
+        self._promise: Promise | None = None
+        self._failure: Exception | None = None
         self._must_let_others_run = False
         self._has_turn = False
         self._has_ended = False
@@ -100,6 +103,11 @@ class Connection:
         """Whether nobody is there any more to take the answer of a parked request."""
         return self._stream.has_ended()
 
+    @property
+    def may_answer_later(self) -> bool:
+        """Whether the request at hand may be answered when the round ends: of this connection there is no other."""
+        return self._stream.is_served_in_rounds and not self._ready and not self._reader.buffered_bytes
+
     def finish(self) -> None:
         """End the connection once the requests that have arrived are answered."""
         self._stream.end_receiving()
@@ -125,6 +133,12 @@ class Connection:
         """Answer what has arrived; whether the peer has closed, or something has to be waited for."""
         self._begin_round()
         reader = self._reader
+        if self._promise is not None:
+            return False
+        if self._failure is not None:
+            raise self._failure
+        if self._ready:
+            return True
         while True:
             if self._memory.exhausted and self._must_take_turns:
                 return True
@@ -145,9 +159,23 @@ class Connection:
                 self._made_progress()
             if self._answer_frames():
                 return True
+            if self.waiting_on_broker or not self._stream.may_have_more():
+                return False
             if perf_counter() - self._round_started >= SECONDS_BETWEEN_CHECKPOINTS:  # of a large frame there is more
                 self._must_let_others_run = True
                 return True
+
+    def _keep_promise(self) -> None:
+        """Send the reply, as far as that goes at once, and go on with what has arrived since it was promised."""
+        promise, self._promise = self._promise, None
+        self.waiting_on_broker = False
+        self._made_progress()
+        try:
+            if promise is not None:
+                self._ready += self._stream.send_now(promise.reply() or ())
+        except Exception as error:  # noqa: BLE001 - raised where the connection is served
+            self._failure = error
+        self._stream.serve_again(must=bool(self._ready) or self._failure is not None)
 
     def _begin_round(self) -> None:
         self._requests = 0
@@ -160,10 +188,15 @@ class Connection:
         for frame in self._reader:
             reply = self._handle(frame, self)
             if reply is not None:
-                if type(reply) is not list:
-                    self._parked = reply  # type: ignore[assignment]  # neither None nor a list
+                if type(reply) is list:
+                    ready += reply
+                elif type(reply) is Promise:  # nothing comes after it, or it would be none
+                    self._promise = reply
+                    self.waiting_on_broker = True
+                    reply.then(self._keep_promise)
+                else:
+                    self._parked = reply  # type: ignore[assignment]  # it is none of the others
                     return True
-                ready += reply
             requests += 1
             if (
                 requests >= REQUESTS_BETWEEN_CHECKPOINTS
@@ -176,7 +209,7 @@ class Connection:
         if ready:
             self._ready = []
             self._ready += self._stream.send_now(ready)
-        if frame is not None:
+        if frame is not None and not self.waiting_on_broker:
             self._made_progress()
         return bool(self._ready)
 

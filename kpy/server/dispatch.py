@@ -10,6 +10,7 @@ change is on the disk. If it cannot be brought there the connection is closed: w
 import logging
 import struct
 from collections.abc import Awaitable, Mapping
+from functools import partial
 from typing import cast
 
 import trio
@@ -19,11 +20,12 @@ from kpy.protocol.errors import DecodeError, KafkaError
 from kpy.protocol.messages import response_class
 from kpy.protocol.messages.headers import RequestHeader
 from kpy.protocol.schema import Response
-from kpy.server.connection import Connection, ProtocolViolation, Reply
+from kpy.server.connection import Connection, ProtocolViolation
 from kpy.server.context import RequestContext
 from kpy.server.handlers import Answer, Handler
 from kpy.server.handlers.api_versions import unsupported_version_response
 from kpy.server.network import Part
+from kpy.server.replies import Promise, Reply, ReplySlot
 from kpy.server.services import Services
 from kpy.storage.files import FileRange
 
@@ -74,7 +76,7 @@ class Dispatcher:
         self._handlers = handlers
         self._routes: dict[tuple[int, int], Route] = {}
 
-    def __call__(self, frame: memoryview, connection: Connection) -> Reply | Awaitable[Reply]:
+    def __call__(self, frame: memoryview, connection: Connection) -> Reply | Promise | Awaitable[Reply]:
         if len(frame) < _KEY_AND_VERSION.size:
             raise ProtocolViolation(f"a request of {len(frame)} bytes, too short for a header")
         route = self._routes.get(_KEY_AND_VERSION.unpack_from(frame)) or self._find_route(frame)
@@ -94,6 +96,8 @@ class Dispatcher:
             answer = self._when_safe(answer)
         if answer is None or isinstance(answer, Response):
             return self._reply(answer, route, header, started)
+        if isinstance(answer, ReplySlot):
+            return Promise(answer, partial(self._reply, route=route, header=header, started=started))
         return self._reply_later(answer, route, header, started)
 
     def _when_safe(self, answer: Answer | Awaitable[Answer]) -> Answer | Awaitable[Answer]:

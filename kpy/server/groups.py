@@ -24,6 +24,7 @@ from kpy.protocol.errors import DecodeError, ErrorCode, KafkaError
 from kpy.protocol.schema import Message
 from kpy.server.clock import Clock
 from kpy.server.partitions import Partitions
+from kpy.server.rounds import Rounds
 from kpy.server.state_machine_runtime import StateMachineRuntime
 from kpy.server.timers import Timers
 from kpy.state_machine import Decision, ReplyTo
@@ -53,6 +54,7 @@ class Groups:
         timers: Timers,
         random_source: Random,
         create_offsets_topic: Callable[[], None],
+        rounds: Rounds | None = None,
         broker_config: Callable[[], BrokerConfig] | None = None,
     ) -> None:
         """`config` is what the coordinators are made with, `broker_config` what is in force if that may change."""
@@ -63,6 +65,7 @@ class Groups:
         self._clock = clock
         self._timers = timers
         self._random = random_source
+        self._rounds = rounds
         self._create_offsets_topic = create_offsets_topic
         self._runtimes: dict[int, GroupRuntime] = {}
         self._loading: dict[int, GroupRuntime] = {}
@@ -86,10 +89,13 @@ class Groups:
         group_id: str,
         decide: Callable[[GroupCoordinator, ReplyTo], Decision],
         error_response: Callable[[ErrorCode], R],
+        *,
+        may_be_gathered: bool = False,
     ) -> R | Awaitable[R]:
         """Have the coordinator of a group decide; its answer, or an awaitable of it where the request is held.
 
-        `error_response` is for errors that are not the coordinator's own, by the code that its clients know.
+        `error_response` is for errors that are not the coordinator's own, by the code that its clients know. What
+        `may_be_gathered` is decided as `StateMachineRuntime.gather` says.
         """
 
         def failed(error: KafkaError) -> R:
@@ -99,7 +105,7 @@ class Groups:
             runtime = self.runtime_for(group_id)
         except KafkaError as error:
             return failed(error)
-        return runtime.ask(lambda reply_to: decide(runtime.machine, reply_to), failed)
+        return runtime.gather(decide, failed) if may_be_gathered else runtime.ask(decide, failed)
 
     def loaded(self) -> list[GroupRuntime]:
         """Every coordinator of this broker, for questions about all groups; loads those that are not yet."""
@@ -194,6 +200,7 @@ class Groups:
             self._partitions.find(CONSUMER_OFFSETS, index),
             clock=self._clock,
             timers=self._timers,
+            rounds=self._rounds,
         )
         try:
             for _ in runtime.load_in_steps():

@@ -60,12 +60,23 @@ class ByteStream(Protocol):
     """What a connection needs of whatever carries its bytes."""
 
     peer: str
+    is_served_in_rounds: bool
+    """Whether it is served together with others (`kpy.server.rounds`)."""
 
     async def until_served(self, serve: Serve) -> None:
         """Call `serve` now and whenever bytes arrive, until it returns true. It has to take all with `receive_now`."""
 
+    def serve_again(self, *, must: bool) -> None:
+        """Call again what `until_served` was given: when the round ends, or now if none is open.
+
+        Unless it `must`, only if there is something to receive. Only of a stream that `is_served_in_rounds`.
+        """
+
     def receive_now(self, buffer: memoryview) -> int | None:
         """Put bytes that have arrived in front of `buffer`; 0 when the peer has closed, None if there is nothing."""
+
+    def may_have_more(self) -> bool:
+        """Whether there may be something to receive, as far as is known without trying."""
 
     def has_ended(self) -> bool:
         """Whether the peer has closed, as far as can be seen without receiving anything."""
@@ -96,6 +107,7 @@ class SocketStream:
         self._sending_since = 0.0
         self._arrivals = arrivals
         self._watched = None if arrivals is None else arrivals.watch(sock)
+        self.is_served_in_rounds = self._watched is not None
 
     async def until_served(self, serve: Serve) -> None:
         while not serve():
@@ -103,6 +115,16 @@ class SocketStream:
                 await self._watched.wait(serve)
                 return
             await trio.lowlevel.wait_readable(self._sock)
+
+    def serve_again(self, *, must: bool) -> None:
+        watched, arrivals = self._watched, self._arrivals
+        if watched is None or arrivals is None:
+            raise AssertionError("it is not served in rounds")
+        if must or watched.may_be_readable:
+            if arrivals.rounds.is_open:
+                arrivals.rounds.put_off(watched.serve)
+            else:
+                watched.serve()
 
     def receive_now(self, buffer: memoryview) -> int | None:
         """A read that leaves room in the buffer has taken all there was: one that finds nothing is spared."""
@@ -120,6 +142,9 @@ class SocketStream:
         if watched is not None and received < len(buffer):
             watched.may_be_readable = watched.has_hung_up
         return received
+
+    def may_have_more(self) -> bool:
+        return self._watched is None or self._watched.may_be_readable
 
     def has_ended(self) -> bool:
         try:

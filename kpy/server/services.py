@@ -10,6 +10,7 @@ from kpy.server.flushing import Flusher
 from kpy.server.groups import Groups
 from kpy.server.maintenance import Checkpoints
 from kpy.server.partitions import Partitions
+from kpy.server.rounds import Rounds
 from kpy.server.sending import Sending
 from kpy.server.workers import RunInWorker
 
@@ -23,6 +24,7 @@ class Services:
     cluster: ClusterMetadata
     partitions: Partitions
     groups: Groups
+    rounds: Rounds
     fetch_sessions: FetchSessions
     flusher: Flusher
     checkpoints: Checkpoints

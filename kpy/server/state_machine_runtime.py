@@ -1,17 +1,21 @@
-"""Runs one replicated state machine over its partition: append, replay, timers, replies; load and unload."""
+"""Runs one replicated state machine over its partition: append, replay, timers, replies; load and unload.
+
+What many clients ask in one round (`kpy.server.rounds`) may be appended as one batch at its end, as CoordinatorRuntime
+does within `group.coordinator.append.linger.ms`; nobody sees the machine as it was before.
+"""
 
 import logging
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Generic, Protocol, TypeVar, cast
 
-import trio
-
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.protocol.schema import Message
 from kpy.server.clock import Clock
+from kpy.server.replies import ReplySlot
+from kpy.server.rounds import Rounds
 from kpy.server.timers import Timers
-from kpy.state_machine import Decision, Reply, ReplyTo, StateMachine
+from kpy.state_machine import Decision, Record, Reply, ReplyTo, StateMachine, Timer
 
 logger = logging.getLogger(__name__)
 
@@ -47,43 +51,32 @@ class Journal(Protocol):
         """Every record, from the start of the log."""
 
 
-class ReplySlot(Generic[R]):
-    """The place of one answer: settled once, with a response or with the response that its API gives for an error."""
+class Gathered:
+    """The parts of decisions that are carried out together; `size_bytes` is the most that their batch may have."""
 
-    __slots__ = ("_error_response", "_event", "_message")
+    __slots__ = ("encoded", "records", "replies", "size_bytes", "slots", "timers")
 
-    def __init__(self, error_response: Callable[[KafkaError], R]) -> None:
-        self._error_response = error_response
-        self._message: R | None = None
-        self._event: trio.Event | None = None
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.encoded: list[KeyAndValue] = []
+        self.size_bytes = BATCH_OVERHEAD_BYTES
+        self.timers: list[Timer] = []
+        self.replies: list[Reply] = []
+        self.slots: list[ReplySlot[Message]] = []
 
-    def resolve(self, message: Message) -> None:
-        if self._message is not None:
-            raise AssertionError(f"a request is answered twice: {self._message!r}, then {message!r}")
-        self._message = cast("R", message)
-        if self._event is not None:
-            self._event.set()
-
-    def fail(self, error: KafkaError) -> None:
-        self.resolve(self._error_response(error))
-
-    @property
-    def message(self) -> R | None:
-        """The answer, once there is one."""
-        return self._message
-
-    async def wait(self) -> R:
-        """Wait for the answer."""
-        self._event = trio.Event()
-        while self._message is None:
-            await self._event.wait()
-        return self._message
+    def add(self, decision: Decision, encoded: list[KeyAndValue], size_bytes: int, slot: ReplySlot[Message]) -> None:
+        self.records += decision.records
+        self.encoded += encoded
+        self.size_bytes += size_bytes
+        self.timers += decision.timers
+        self.replies += decision.replies
+        self.slots.append(slot)
 
 
 class StateMachineRuntime(Generic[M]):
     """One machine, its journal and its timers.
 
-    The machine's methods are called through `ask` (a request wants an answer) or `execute` (nobody waits).
+    The machine's methods are called through `ask` and `gather` (a request wants an answer) or `execute` (nobody waits).
     `replayed` is called after each change of durable state and before the replies, for those who follow it.
     """
 
@@ -96,16 +89,26 @@ class StateMachineRuntime(Generic[M]):
         clock: Clock,
         timers: Timers,
         replayed: Callable[[], None] | None = None,
+        rounds: Rounds | None = None,
     ) -> None:
         self.name = name
-        self.machine = machine
+        self._machine = machine
         self._journal = journal
         self._clock = clock
         self._timers = timers
         self._replayed = replayed
+        self._rounds = rounds or Rounds()
+        self._gathered: Gathered | None = None
         self._timer_keys: set[Hashable] = set()
         self._parked: set[ReplySlot[Message]] = set()
         self._unloaded = False
+
+    @property
+    def machine(self) -> M:
+        """The machine, when all that it has decided is carried out."""
+        if self._gathered is not None:
+            self._settle()
+        return self._machine
 
     def load(self) -> None:
         """Replay the journal."""
@@ -115,9 +118,9 @@ class StateMachineRuntime(Generic[M]):
     def load_in_steps(self) -> Iterator[None]:
         """As `load`, with a place after every so many records for others to run. Nobody may ask or append meanwhile."""
         for count, (key, value) in enumerate(self._journal.read_records(), start=1):
-            record = self.machine.decode(key, value)
+            record = self._machine.decode(key, value)
             if record is not None:
-                self.machine.replay(record)
+                self._machine.replay(record)
             if count % RECORDS_PER_STEP == 0:
                 yield
         self.execute(self.machine.loaded(now_ms=self._clock.now_ms()))
@@ -127,6 +130,8 @@ class StateMachineRuntime(Generic[M]):
 
         So is answered who asks from now on; nothing is decided or appended any more.
         """
+        if self._gathered is not None:
+            self._settle()
         self._unloaded = True
         for key in self._timer_keys:
             self._timers.cancel((self, key))
@@ -135,7 +140,9 @@ class StateMachineRuntime(Generic[M]):
             slot.fail(_not_coordinator())
         self._parked.clear()
 
-    def ask(self, decide: Callable[[ReplyTo], Decision], error_response: Callable[[KafkaError], R]) -> R | Awaitable[R]:
+    def ask(
+        self, decide: Callable[[M, ReplyTo], Decision], error_response: Callable[[KafkaError], R]
+    ) -> R | Awaitable[R]:
         """Execute what `decide` decides; the answer, or an awaitable of it where the machine has parked the request.
 
         `error_response` makes the API's response of an error that is not the machine's: a failed append, an unload.
@@ -143,7 +150,50 @@ class StateMachineRuntime(Generic[M]):
         if self._unloaded:
             return error_response(_not_coordinator())
         slot = ReplySlot(error_response)
-        self.execute(decide(slot))
+        self.execute(decide(self.machine, slot))
+        return self._answer(slot)
+
+    def gather(
+        self, decide: Callable[[M, ReplyTo], Decision], error_response: Callable[[KafkaError], R]
+    ) -> R | Awaitable[R]:
+        """As `ask`, for what may wait until the round ends and be appended with all else that is gathered in it.
+
+        `decide` answers at once, and looks at nothing that others which are gathered change.
+        """
+        if self._unloaded or not self._rounds.is_open:
+            return self.ask(decide, error_response)
+        slot = ReplySlot(error_response)
+        decision = decide(self._machine, slot)
+        if not decision.records:
+            self.execute(decision)
+            return self._answer(slot)
+        encoded = [self._machine.encode(record) for record in decision.records]
+        size_bytes = sum(map(_size_bytes, encoded))
+        gathered = self._gathered
+        if gathered is not None and gathered.size_bytes + size_bytes > self._journal.max_batch_bytes:
+            self._settle()
+            gathered = None
+        if gathered is None:
+            gathered = self._gathered = Gathered()
+            self._rounds.put_off(self._settle)
+        gathered.add(decision, encoded, size_bytes, cast("ReplySlot[Message]", slot))
+        return slot
+
+    def _settle(self) -> None:
+        """Carry out what is gathered, unless that was done before the round's end."""
+        gathered, self._gathered = self._gathered, None
+        if gathered is None:
+            return
+        try:
+            self._carry_out(Decision(gathered.records, gathered.timers, gathered.replies), gathered.encoded)
+        except Exception:
+            logger.exception("a bug in the broker: %s cannot carry out what was gathered", self.name)
+            for slot in gathered.slots:
+                if slot.message is None:
+                    slot.fail(KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR))
+        self._parked.update(slot for slot in gathered.slots if slot.message is None)
+
+    def _answer(self, slot: ReplySlot[R]) -> R | Awaitable[R]:
         if slot.message is not None:
             return slot.message
         self._parked.add(cast("ReplySlot[Message]", slot))
@@ -159,9 +209,12 @@ class StateMachineRuntime(Generic[M]):
         """Carry out a decision, in the order that `kpy.state_machine` states; whether its records could be appended."""
         if self._unloaded:
             return True
-        if decision.records:
+        return self._carry_out(decision, [self._machine.encode(record) for record in decision.records])
+
+    def _carry_out(self, decision: Decision, encoded: list[KeyAndValue]) -> bool:
+        if encoded:
             try:
-                self._append(decision)
+                self._append(decision, encoded)
             except KafkaError as error:
                 logger.error("%s: could not append %d records: %s", self.name, len(decision.records), error)
                 for reply in decision.replies:
@@ -171,7 +224,7 @@ class StateMachineRuntime(Generic[M]):
                 self._replayed()
         for timer in decision.timers:
             self._set_timer(timer.key, timer.delay_ms)
-        if decision.records and decision.replies:
+        if encoded and decision.replies:
             self._journal.when_durable(partial(self._deliver, decision.replies))
         else:
             self._deliver(decision.replies, None)
@@ -185,25 +238,26 @@ class StateMachineRuntime(Generic[M]):
                 reply.to.resolve(reply.message)
             else:
                 reply.to.fail(failure)
+        if self._parked:
+            self._parked.difference_update(cast("list[ReplySlot[Message]]", [reply.to for reply in replies]))
 
-    def _append(self, decision: Decision) -> None:
-        encoded = [self.machine.encode(record) for record in decision.records]
+    def _append(self, decision: Decision, encoded: list[KeyAndValue]) -> None:
         first = 0
         for end in (len(encoded),) if decision.is_atomic else self._batch_ends(encoded):
             self._journal.append_records(encoded[first:end])
             for record in decision.records[first:end]:
-                self.machine.replay(record)
+                self._machine.replay(record)
             first = end
 
     def _batch_ends(self, records: Sequence[KeyAndValue]) -> Iterator[int]:
         """Where to divide records so that each batch is small enough, but for a record that is too large itself."""
         limit = self._journal.max_batch_bytes - BATCH_OVERHEAD_BYTES
         size = 0
-        for index, (key, value) in enumerate(records):
-            size += RECORD_OVERHEAD_BYTES + len(key or b"") + len(value or b"")
+        for index, record in enumerate(records):
+            size += _size_bytes(record)
             if size > limit and index:
                 yield index
-                size = RECORD_OVERHEAD_BYTES + len(key or b"") + len(value or b"")
+                size = _size_bytes(record)
         yield len(records)
 
     def _set_timer(self, key: Hashable, delay_ms: int | None) -> None:
@@ -218,6 +272,11 @@ class StateMachineRuntime(Generic[M]):
         self._timer_keys.discard(key)
         if not self.execute(self.machine.expire(key, now_ms=self._clock.now_ms())):
             self._set_timer(key, TIMER_RETRY_MS)
+
+
+def _size_bytes(record: KeyAndValue) -> int:
+    key, value = record
+    return RECORD_OVERHEAD_BYTES + len(key or b"") + len(value or b"")
 
 
 def _not_coordinator() -> KafkaError:

@@ -186,9 +186,9 @@ async def commit_offset(client: Client, group: str, topic: str, offset: int) -> 
     return ErrorCode(response.topics[0].partitions[0].error_code)
 
 
-async def committed_offset(client: Client, group: str, topic: str) -> int:
-    """What was committed for partition 0."""
-    topics = [OffsetFetchRequestTopics(name=topic, partition_indexes=[0])]
+async def committed_offset(client: Client, group: str, topic: str, partition: int = 0) -> int:
+    """What was committed."""
+    topics = [OffsetFetchRequestTopics(name=topic, partition_indexes=[partition])]
     request = OffsetFetchRequest(groups=[OffsetFetchRequestGroup(group_id=group, topics=topics)])
     response = await client.ask(request, 9, OffsetFetchResponse)
     return response.groups[0].topics[0].partitions[0].committed_offset

@@ -10,6 +10,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from kpy.server.arrivals import EVENTS_AT_ONCE, Arrivals
 from kpy.server.network import SocketStream, bind
+from kpy.server.rounds import Rounds
 
 pytestmark = pytest.mark.skipif(not hasattr(select, "epoll"), reason="the kernel has no epoll")
 
@@ -45,7 +46,7 @@ class Network:
 
     def __init__(self, nursery: trio.Nursery) -> None:
         self.nursery = nursery
-        self.arrivals = Arrivals(few=0)
+        self.arrivals = Arrivals(Rounds(), few=0)
         (self._listener,) = bind("127.0.0.1", 0, backlog=200)
         self._open: list[socket.socket] = [self._listener]
         nursery.start_soon(self.arrivals.run, name="arrivals")
@@ -243,7 +244,7 @@ async def test_a_few_connections_wait_for_themselves() -> None:
     """Their tasks are woken by their own sockets; what is one of a few is counted among those that are open."""
     async with trio.open_nursery() as nursery:
         network = Network(nursery)
-        network.arrivals = Arrivals(few=1)
+        network.arrivals = Arrivals(Rounds(), few=1)
         nursery.start_soon(network.arrivals.run, name="arrivals")
         for number in range(3):
             (alone, alone_client), (other, other_client) = await network.connect(), await network.connect()

@@ -10,19 +10,22 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from kpy.protocol.messages.heartbeat import HeartbeatResponse
 from kpy.server.connection import (
     SECONDS_BETWEEN_CHECKPOINTS,
     Connection,
     ProtocolViolation,
-    Reply,
 )
 from kpy.server.connections import Connections
 from kpy.server.memory import RequestMemory
 from kpy.server.network import Part, StreamClosed
+from kpy.server.replies import Promise, Reply, ReplySlot
 
 
 class FakeStream:
     """Bytes that a test feeds, and the parts that the connection sends, grouped by send."""
+
+    is_served_in_rounds = False
 
     def __init__(self, peer: str = "198.51.100.7") -> None:
         self.peer = peer
@@ -34,6 +37,12 @@ class FakeStream:
         self.reading = trio.Event()
         self.reading.set()
         self._send_channel, self._receive_channel = trio.open_memory_channel[bytes](100)
+
+    def serve_again(self, *, must: bool) -> None:
+        raise AssertionError("it is not served in rounds")
+
+    def may_have_more(self) -> bool:
+        return True
 
     def feed(self, data: bytes) -> None:
         self._send_channel.send_nowait(data)
@@ -311,6 +320,143 @@ async def test_finishing_answers_what_has_arrived_and_cuts_off_what_is_stuck(aut
 
     assert busy.sent == b"late"
     assert (quiet.closed, busy.closed, stuck.closed) == (True, True, True)
+
+
+class InRounds(FakeStream):
+    """A stream that is served together with others."""
+
+    is_served_in_rounds = True
+
+    async def until_served(self, serve: Callable[[], bool]) -> None:
+        self._served = trio.Event()
+        self._serve = serve
+        self._raised: Exception | None = None
+        self._look()
+        await self._served.wait()
+        if self._raised is not None:
+            raise self._raised
+
+    def serve_again(self, *, must: bool) -> None:
+        if must or self._data or self._receive_channel.statistics().current_buffer_used:
+            self._look()
+
+    def arrive(self, data: bytes) -> None:
+        self.feed(data)
+        self._look()
+
+    def _look(self) -> None:
+        try:
+            if self._serve():
+                self._served.set()
+        except Exception as error:  # noqa: BLE001 - raised in the task that it belongs to
+            self._raised = error
+            self._served.set()
+
+    def may_have_more(self) -> bool:
+        return bool(self._receive_channel.statistics().current_buffer_used)
+
+
+class Promising:
+    """A handler that promises a reply where it may, and keeps its word when a test says so."""
+
+    def __init__(self) -> None:
+        self.slots: list[ReplySlot[HeartbeatResponse]] = []
+
+    def __call__(self, frame: memoryview, connection: Connection) -> Reply | Promise:
+        if not connection.may_answer_later:
+            return [bytes(frame)]
+        self.slots.append(ReplySlot(lambda _: HeartbeatResponse(error_code=0)))
+        return Promise(self.slots[-1], lambda _, reply=bytes(frame): [reply])
+
+    def keep(self) -> None:
+        self.slots.pop(0).resolve(HeartbeatResponse(error_code=0))
+
+
+async def test_a_promised_reply_is_sent_when_it_is_there(autojump_clock: MockClock) -> None:
+    """No task is woken for it, and what arrived meanwhile is answered behind it."""
+    stream, promising = InRounds(), Promising()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(make_connection(stream, promising).serve)
+        await wait_all_tasks_blocked()
+        stream.arrive(frame(b"one"))
+        stream.arrive(frame(b"two"))
+        assert (stream.sent, len(promising.slots)) == (b"", 1)
+        promising.keep()
+        assert (stream.sent, len(promising.slots)) == (b"one", 1)
+        promising.keep()
+        assert stream.sent == b"onetwo"
+        stream.arrive(b"")
+
+    assert stream.closed
+
+
+async def test_a_request_with_others_beside_it_is_promised_nothing(autojump_clock: MockClock) -> None:
+    """Neither before nor behind another of its connection, whose replies leave in one send."""
+    stream, promising = InRounds(), Promising()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(make_connection(stream, promising).serve)
+        await wait_all_tasks_blocked()
+        stream.arrive(frame(b"one") + frame(b"two") + frame(b"three"))
+        assert stream.sends == [[b"one", b"two", b"three"]]
+        stream.arrive(b"")
+
+    assert promising.slots == []
+
+
+async def test_what_the_peer_does_not_take_of_a_promised_reply_waits_for_it(autojump_clock: MockClock) -> None:
+    """It leaves when the peer reads again, and what comes after it is answered then."""
+    stream, promising = InRounds(), Promising()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(make_connection(stream, promising).serve)
+        await wait_all_tasks_blocked()
+        stream.arrive(frame(b"one"))
+        stream.reading = trio.Event()
+        promising.keep()
+        stream.feed(frame(b"two"))
+        await wait_all_tasks_blocked()
+        assert (stream.sent, promising.slots) == (b"", [])
+        stream.reading.set()
+        await wait_all_tasks_blocked()
+        promising.keep()
+        assert stream.sent == b"onetwo"
+        stream.arrive(b"")
+
+
+async def test_a_connection_that_is_lost_at_a_promised_reply_ends_as_any(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In its own task, with one line in the log: whoever kept the promise learns nothing of it."""
+
+    class Lost(InRounds):
+        def send_now(self, parts: Sequence[Part]) -> Sequence[Part]:
+            raise StreamClosed("reset")
+
+    stream, promising = Lost(), Promising()
+    with caplog.at_level(logging.INFO):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(make_connection(stream, promising).serve)
+            await wait_all_tasks_blocked()
+            stream.arrive(frame(b"one"))
+            promising.keep()
+
+    assert stream.closed
+    assert "lost: reset" in caplog.text
+
+
+async def test_a_promise_is_no_idleness(autojump_clock: MockClock) -> None:
+    """A reply that the broker owes may take its time, and once it is there the peer has all of its own."""
+    connections = connections_for_test()
+    stream, promising = InRounds(), Promising()
+    async with trio.open_nursery() as nursery:
+        connections.start(nursery, stream, lambda stream: make_connection(stream, promising))
+        nursery.start_soon(connections.close_idle_forever)
+        await wait_all_tasks_blocked()
+        stream.arrive(frame(b"one"))
+        await trio.sleep(5)
+        promising.keep()
+        await trio.sleep(0.5)
+        assert not stream.closed
+        nursery.cancel_scope.cancel()
 
 
 class BrokenStream(FakeStream):

@@ -5,8 +5,9 @@ encoder runs over the same message to say which field it was.
 """
 
 from collections.abc import Callable, Iterable
-from struct import pack
+from struct import calcsize, pack
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from construct import Construct
 
@@ -107,6 +108,12 @@ class _EncoderWriter:
             self._source.line(f"out.append({self._packed()})")
             self._run.clear()
 
+    def take(self) -> str:
+        """The expression of the writes that were put off; they are no longer to be done."""
+        packed = self._packed()
+        self._run.clear()
+        return packed
+
     def _packed(self, *more: tuple[str, str]) -> str:
         """The expression that packs the run and something behind it."""
         run = [*self._run, *more]
@@ -122,7 +129,7 @@ class _EncoderWriter:
         """Write one value, given as an expression."""
         code = fixed_format(construct)
         if code == "16s":
-            self._run.append((code, f"{value}.bytes"))
+            self._run.append((code, f"{value}.int.to_bytes(16)"))
         elif code is not None:
             self._run.append((code, value))
         elif isinstance(construct, Layout):
@@ -157,6 +164,8 @@ class _EncoderWriter:
             return f"{attribute} is not None"
         if field.is_list:
             return f"{attribute} is None or {attribute}"
+        if isinstance(default, UUID) and not default.int:
+            return f"{attribute}.int"
         name = self._source.constant("default", default)
         if isinstance(default, Message):
             differs = [self.is_set(inner, attribute) for inner in default.fields]
@@ -276,6 +285,12 @@ def _tagged_section(tree: Layout) -> Callable[[Any], bytes]:
         source.line("out = []")
         for tag, field, encode in known:
             with source.block(f"if {writer.is_set(field, 'm')}:"):
+                code = fixed_format(tree.tagged[tag][1])
+                if code is not None:
+                    size = unsigned_varint(calcsize(f">{code}"))
+                    writer.value(tree.tagged[tag][1], f"m.{field.name}")
+                    source.line(f"out.append({unsigned_varint(tag) + size!r} + {writer.take()})")
+                    continue
                 source.line(f"d = {source.constant('encode', encode)}(m)")
                 source.line(f"out.append({unsigned_varint(tag)!r} + unsigned_varint(len(d)) + d)")
         source.line("return unsigned_varint(len(out)) + b''.join(out)")

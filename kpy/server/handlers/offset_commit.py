@@ -24,4 +24,5 @@ def offset_commit(
             now_ms=services.clock.now_ms(),
         ),
         lambda code: offset_commit_error(request, code),
+        may_be_gathered=context.connection.may_answer_later,
     )

@@ -127,6 +127,7 @@ class GroupBroker(HandlerContext):
         context = super().request(version)
         context.services.groups = self.groups
         context.services.clock = SimpleNamespace(now_ms=lambda: NOW_MS)
+        context.connection.may_answer_later = False
         return context
 
     async def ask(self, request: Request, version: int) -> Any:
