@@ -15,12 +15,15 @@ from kafka.protocol.producer import ProduceRequest
 from kafka.record.default_records import DefaultRecordBatch
 from kafka.record.memory_records import MemoryRecordsBuilder
 
-from interop_tests.brokers import OwnBroker
+from interop_tests.brokers import KpyBroker, OwnBroker
 from interop_tests.conftest import running_with, skipping_what_is_missing
 from interop_tests.eventually import eventually
 from interop_tests.kafka_python_clients import Clients
+from interop_tests.log_scenario import StoredTransactions, read
 from interop_tests.oracle.node import KafkaNode
-from interop_tests.wire import Wire
+from interop_tests.partition_exchange import move_partitions
+from interop_tests.wire import Wire, append
+from interop_tests.wire import batch as encode_batch
 
 SETTINGS: Mapping[str, str] = {
     "log.cleaner.backoff.ms": "100",
@@ -122,6 +125,7 @@ def whole_batches(data: bytes) -> Iterator[Batch]:
 # --- compaction
 
 HORIZON_BIT = 0x40
+CONTROL_BIT = 0x20
 HELD_BACK, RELEASED = "1.0", "0.0"
 
 
@@ -218,6 +222,85 @@ def test_apache_kafka_leaves_the_same(
             both = zip(compacted(cleaning_broker, cleaning, rounds), compacted(kafka, beside, rounds), strict=True)
             for number, (ours, theirs) in enumerate(both):
                 assert ours == theirs, f"seed {seed}, round {number}"
+
+
+TRANSACTIONAL: Mapping[str, object] = {
+    "cleanup.policy": "delete", "min.cleanable.dirty.ratio": HELD_BACK, "internal.segment.bytes": 1200,
+    "delete.retention.ms": 0, "segment.ms": 1 << 40, "retention.ms": -1,
+}  # fmt: skip
+PRODUCERS = ("one", "other", "and a third")
+
+
+def store_transactions(transactions: StoredTransactions) -> None:
+    """Of three producers, beside one another; half of them are aborted, and the keys are few."""
+    choose = random.Random(7)
+    begun = set()
+    for _ in range(60):
+        name = choose.choice(PRODUCERS)
+        transactions.send(name, choose.randrange(8))
+        begun.add(name)
+        if choose.random() < 0.5:
+            transactions.end(name, commit=choose.random() < 0.5)
+            begun.remove(name)
+    for name in sorted(begun):
+        transactions.end(name, commit=False)
+
+
+def create_transactional(broker: OwnBroker, clients: Clients) -> str:
+    """A topic with one record, so that its log is there."""
+    configs = {name.replace(".", "_"): value for name, value in TRANSACTIONAL.items()}
+    topic = clients.topic(1, name="transactional", **configs)
+    assert append(broker, topic, encode_batch([b"first"])) == (0, 0)
+    return topic
+
+
+@pytest.mark.only_on(broker="kpy", why="Apache Kafka is asked beside it")
+def test_apache_kafka_leaves_the_same_of_transactions() -> None:
+    """Of committed ones and aborted ones, their markers, and who is told of them, round for round."""
+    with ExitStack() as stack:
+        kpy = stack.enter_context(closing(KpyBroker(settings=SETTINGS)))
+        with skipping_what_is_missing():
+            kafka = stack.enter_context(closing(KafkaNode(settings=SETTINGS)))
+        both = (kpy, kafka)
+        for broker in both:
+            broker.start()
+            with ExitStack() as of_clients:
+                topic = create_transactional(broker, Clients(broker.bootstrap, of_clients, str))
+            broker.stop()
+        transactions = StoredTransactions(kpy.data_directory, topic)
+        store_transactions(transactions)
+        transactions.close()
+        move_partitions(kpy.data_directory, kafka.data_directory, topic)
+        for broker in both:
+            broker.start()
+        seen = []
+        for number in range(5):
+            for broker in both:
+                compact_once(broker, topic)
+            ours, theirs = (what_is_left(broker, topic) for broker in both)
+            assert ours == theirs, f"round {number}"
+            seen.append(ours)
+        markers = [sum(bool(batch.attributes & CONTROL_BIT) for batch in batches) for batches, _ in seen]
+        assert 0 < markers[-1] < markers[0] / 2
+
+
+def compact_once(broker: OwnBroker, topic: str) -> None:
+    """Have all that is there in closed segments, and one round."""
+    with Wire(broker) as wire:
+        send(wire, topic, Sent([(b"end", bytes(1100))]))
+    with ExitStack() as stack:
+        clients = Clients(broker.bootstrap, stack, str)
+        alter(clients, topic, "cleanup.policy", "compact")
+        alter(clients, topic, "min.cleanable.dirty.ratio", RELEASED)
+        eventually(lambda: clean_up_to(broker, topic) >= active_segment(broker, topic), "compaction")
+        alter(clients, topic, "min.cleanable.dirty.ratio", HELD_BACK)
+
+
+def what_is_left(broker: OwnBroker, topic: str) -> tuple[list[Batch], list[int]]:
+    """All batches, and the offsets that a reader of committed records gets."""
+    with Wire(broker) as wire:
+        batches = fetch_all(wire, topic)
+    return batches, [record.offset for record in read(broker, (topic, 0), committed=True)]
 
 
 # --- retention
