@@ -287,6 +287,19 @@ def test_compression_of_the_topic(source: Codec, target: str) -> None:
     assert stored.header.max_timestamp == valid.max_timestamp == NOW_MS
 
 
+@pytest.mark.parametrize("are_numbered_anew", [False, True])
+@pytest.mark.parametrize(("codec", "weak", "strong"), [("gzip", 1, 9), ("lz4", 1, 17), ("zstd", -5, 19)])
+def test_the_level_of_compression(codec: str, weak: int, strong: int, are_numbered_anew: bool) -> None:
+    """compression.gzip.level and its like decide how hard the topic's codec tries."""
+    values = tuple(b"%d" % (number * number) * 9 for number in range(200))
+    deltas = (*range(199), 500) if are_numbered_anew else None
+    sizes = []
+    for level in (weak, strong):
+        config = LogConfig(compression_type=codec, **{f"compression_{codec}_level": level})  # type: ignore[arg-type]
+        sizes.append(len(check(odd_batch(values, deltas=deltas, codec=Codec.SNAPPY), config).data))
+    assert sizes[1] < sizes[0]
+
+
 def test_recompressed_with_log_append_time() -> None:
     """Compression and timestamp type of the topic go together."""
     config = LogConfig(compression_type="gzip", message_timestamp_type=TimestampType.LOG_APPEND_TIME)
