@@ -160,6 +160,13 @@ def test_rolling(log: PartitionLog, files: Files) -> None:
     assert [found.header.base_offset for found in log.batches(0)] == list(range(25))
 
 
+def test_a_read_begins_with_the_segment_that_holds_the_offset(log: PartitionLog) -> None:
+    """Segments before it are not looked at, however many there are."""
+    append_sized(log, 25)
+    for offset, bases in ((0, [0, 10, 20]), (9, [0, 10, 20]), (10, [10, 20]), (19, [10, 20]), (24, [20])):
+        assert [segment.base_offset for segment, _ in log.segments.with_ends(offset, 25)] == bases
+
+
 def test_reads_end_with_a_segment(log: PartitionLog) -> None:
     """A read is of one segment; the next one begins where it ended."""
     append_sized(log, 25)

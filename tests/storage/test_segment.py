@@ -63,6 +63,21 @@ def test_locate(sizes: list[int], every: int, interval: int) -> None:
         assert segment.position_of(wanted) == again.position_of(wanted) == place
 
 
+@pytest.mark.parametrize("loaded", [False, True])
+def test_a_walk_is_short(files: Files, loaded: bool) -> None:
+    """To an offset and to a timestamp it begins at most an interval and a batch before, however long the segment is."""
+    segment = new_segment(files, interval=500)
+    fill(segment, 200)
+    segment.seal()
+    if loaded:
+        segment = Segment(files, "t-0", BASE, 500)
+        segment.load()
+    for number in range(200):
+        for start in (segment.start_for(BASE + number), segment.start_of(NOW_MS + number, BASE)):
+            assert start is not None
+            assert 0 <= number * 100 - start <= 600
+
+
 @given(timestamps=st.lists(st.integers(0, 50), min_size=1, max_size=40), wanted=st.integers(0, 51))
 def test_reaching(timestamps: list[int], wanted: int) -> None:
     """Batches with that timestamp or a larger one are found as a plain search finds them, in any order of them."""
