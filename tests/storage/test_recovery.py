@@ -114,12 +114,16 @@ def copy_again(files: Files) -> Files:
 
 
 @pytest.mark.parametrize("tail", [b"\0" * 300, b"\xff" * 80, b"x"])
-def test_garbage_behind(directory: LogDirectory, after_kill: Callable[[], Files], tail: bytes) -> None:
-    """What a file system left behind the last batch is cut."""
+def test_garbage_behind(
+    directory: LogDirectory, after_kill: Callable[[], Files], tail: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a file system left behind the last batch is cut, and one line says how much that was."""
     left = after_kill()
     left.open(LAST_LOG).append(tail)
     log = reopen(left)
     assert (log.end_offset, log.size_bytes) == (25, 2500)
+    [line] = [line for line in caplog.messages if " cut " in line]
+    assert line.startswith(f"{LAST_LOG}: cut {len(tail)} bytes, all from byte 500 and offset 25 on")
 
 
 def test_a_flipped_bit(directory: LogDirectory, after_kill: Callable[[], Files]) -> None:
@@ -262,6 +266,19 @@ def test_any_life(data: st.DataObject) -> None:
         if log.log_start_offset < sequence:
             assert offsets(log)[-1] == sequence - 1
             assert send(log, sequence - 1).duplicate
+
+
+def test_what_is_cut_is_cut_on_the_disk(tmp_path: Path, disk: Disk) -> None:
+    """Before anything is appended: a power cut would else bring it back behind that."""
+    directory = LogDirectory.open(FailingFiles(tmp_path))
+    send(directory.create("topic", 0, TOPIC_ID, SMALL), 0)
+    directory.close(clean=False)
+    path = tmp_path / "topic-0" / "00000000000000000000.log"
+    with path.open("ab") as stream:
+        stream.write(b"torn")
+    disk.synced.clear()
+    assert reopen(FailingFiles(tmp_path)).end_offset == 1
+    assert disk.synced == [str(path)]
 
 
 def test_a_log_that_could_not_be_recovered_is_not_clean(tmp_path: Path, disk: Disk) -> None:
