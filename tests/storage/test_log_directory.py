@@ -1,5 +1,5 @@
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -8,6 +8,7 @@ import pytest
 from kpy.storage.checkpoints import RECOVERY_POINT, decode_offsets
 from kpy.storage.disk_files import DiskFiles
 from kpy.storage.files import Files
+from kpy.storage.log_config import LogConfig
 from kpy.storage.log_directory import DirectoryLocked, LogDirectory
 from kpy.storage.memory_files import MemoryFiles
 from kpy.storage.partition_log import PartitionLog
@@ -59,6 +60,19 @@ def test_delete_and_create_again(files: Files) -> None:
     assert again is not None
     assert (again.end_offset, again.topic_id) == (1, SECOND)
     assert [record.value for found in again.batches(0) for record in found] == [b"new"]
+
+
+def test_the_files_of_a_deleted_topic_stay_a_while(files: Files) -> None:
+    """They get another name at once, and are handed over with file.delete.delay.ms of the topic."""
+    directory = LogDirectory.open(files)
+    directory.create("topic", 0, FIRST, LogConfig(file_delete_delay_ms=77))
+    handed: list[tuple[Sequence[str], int]] = []
+    directory.context.remove_later = lambda paths, delay_ms: handed.append((paths, delay_ms))
+    directory.delete("topic", 0)
+
+    [(paths, delay_ms)] = handed
+    assert delay_ms == 77
+    assert [name for name in files.list() if name.startswith("topic")] == list(paths)
 
 
 def test_a_topic_that_was_missed(files: Files) -> None:
