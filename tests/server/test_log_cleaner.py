@@ -16,6 +16,7 @@ from kpy.protocol.records import build_batch, read_batches
 from kpy.server.broker import Broker
 from kpy.server.log_cleaner import LogCleaner, Throttle
 from kpy.server.partitions import Partition
+from kpy.storage.checkpoints import RECOVERY_POINT, decode_offsets
 from kpy.storage.compaction import Compaction
 from kpy.storage.derived import Derived
 from kpy.storage.segment import Segment
@@ -94,6 +95,26 @@ async def test_a_compacted_topic(tmp_path: Path, on_disk: bool) -> None:
             assert serving.broker.services.partitions.logs.cleaner_offset("t", 0) == bound
 
 
+async def test_what_is_compacted_is_flushed_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next start knows it, too: behind the recovery point it would take missing offsets for a torn log."""
+    points: list[tuple[int, int]] = []
+    steps = Compaction.steps
+
+    def noting(self: Compaction):  # type: ignore[no-untyped-def]
+        known = decode_offsets((tmp_path / RECOVERY_POINT).read_bytes())
+        points.append((known["t", 0], self._plan.first_uncleanable_offset))
+        yield from steps(self)
+
+    monkeypatch.setattr(Compaction, "steps", noting)
+    async with running(quick_broker(tmp_path)) as serving:
+        client = await serving.connect()
+        await client.create_topic("t", configs=COMPACTED)
+        await produce(client, "t", *RECORDS)
+        await compacted_to(serving, "t", partition_of(serving, "t").log.segments.base_offsets[-1])
+    assert points
+    assert all(on_disk >= compacted for on_disk, compacted in points)
+
+
 async def test_altering_a_topic_starts_it_at_once() -> None:
     """A topic that becomes compacted does not wait for `log.cleaner.backoff.ms`."""
     async with running(quick_broker(log_cleaner_backoff_ms="10000000")) as serving:
@@ -105,6 +126,28 @@ async def test_altering_a_topic_starts_it_at_once() -> None:
         await alter(client, TOPIC, "t", "cleanup.policy", "compact")
         await compacted_to(serving, "t", partition_of(serving, "t").log.segments.base_offsets[-1])
         assert len(records_of(serving, "t")) < 10
+
+
+async def test_the_compaction_lags() -> None:
+    """What is younger than min.compaction.lag.ms waits; what is older than max.compaction.lag.ms does not."""
+    not_dirty_enough = {**COMPACTED, "min.cleanable.dirty.ratio": "1.0"}
+    topics = {
+        "young": {**COMPACTED, "min.compaction.lag.ms": f"{1 << 60}"},
+        "not dirty": not_dirty_enough,
+        "overdue": {**not_dirty_enough, "max.compaction.lag.ms": "1"},
+    }
+    async with running(quick_broker(log_cleaner_backoff_ms="10000000")) as serving:
+        client = await serving.connect()
+        for topic, configs in topics.items():
+            name = topic.replace(" ", "-")
+            await client.create_topic(name, configs={**configs, "cleanup.policy": "delete", "retention.ms": "-1"})
+            await produce(client, name, *RECORDS)
+        for name in ("young", "not-dirty", "overdue"):
+            await alter(client, TOPIC, name, "cleanup.policy", "compact")
+        await compacted_to(serving, "overdue", partition_of(serving, "overdue").log.segments.base_offsets[-1])
+        assert [len(records_of(serving, name)) for name in ("young", "not-dirty")] == [20, 20]
+        await alter(client, TOPIC, "young", "min.compaction.lag.ms", "0")
+        await compacted_to(serving, "young", partition_of(serving, "young").log.segments.base_offsets[-1])
 
 
 async def test_switched_off() -> None:
