@@ -4,7 +4,8 @@ A log is synced by one thread at a time. Whoever appends while that goes on wait
 all of them. A sync that fails is told to those who waited for it; see `kpy.storage.flushing` for what it means.
 
 flush.messages makes the request wait whose records reach the number; flush.ms makes none wait. Kafka looks for logs
-whose time has come every log.flush.scheduler.interval.ms; here each has a timer, set by the first append after a flush.
+whose time has come every log.flush.scheduler.interval.ms; here each has a timer, set by the first append after a flush,
+and anew when its flush.ms is altered.
 A log that has rolled is flushed at once and nobody waits (`UnifiedLog.roll`): a start has one segment to walk at most.
 So is one that fills its first segment: its names have to be on the disk before it rolls.
 """
@@ -118,6 +119,13 @@ class Flusher:
             self._set_timer(log, flush_ms)
         if log.must_flush_soon and log not in self._urgent:
             self._flush_urgent(log)
+
+    def altered(self, log: PartitionLog) -> None:
+        """Its flush.ms is another: what is not on the disk yet goes there in the new time."""
+        self._timed.discard(log)
+        self._timers.cancel((self, log))
+        if log.recovery_point < log.end_offset:
+            self.appended(log)
 
     def _flush_urgent(self, log: PartitionLog) -> None:
         if log.must_flush_soon and not log.is_deleted:

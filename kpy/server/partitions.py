@@ -91,6 +91,12 @@ class Partition:
         """For questions about what is stored; appends and reads go through the partition."""
         return self._log
 
+    def configure(self, config: LogConfig) -> None:
+        """From now on its log has this configuration."""
+        flush_ms, self._log.config = self._log.config.flush_ms, config
+        if config.flush_ms != flush_ms:
+            self._flusher.altered(self._log)
+
     def check_leader_epoch(self, known_epoch: int) -> None:
         """Refuse a client that knows an older or a newer leader; -1 is one that does not care (KIP-320)."""
         if known_epoch in (-1, self.leader_epoch):
@@ -371,7 +377,7 @@ class Partitions:
             if kind is ResourceType.TOPIC:
                 self._log_configs.pop(name, None)
         for (topic, _), partition in self._open.items():
-            partition.log.config = self._log_config(topic)
+            partition.configure(self._log_config(topic))
 
     def tended_logs(self) -> Iterator[PartitionLog]:
         """The logs of topics, each configured as its topic is; others may be deleted while this goes on."""

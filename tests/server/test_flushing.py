@@ -10,10 +10,17 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from kpy.cluster.image import ResourceType
 from kpy.protocol.errors import ErrorCode
 from kpy.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
 from kpy.protocol.messages.fetch import FetchResponse
 from kpy.protocol.messages.fetch import PartitionData as FetchPartitionData
+from kpy.protocol.messages.incremental_alter_configs import (
+    AlterableConfig,
+    AlterConfigsResource,
+    IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse,
+)
 from kpy.protocol.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 from kpy.server.flushing import FLUSH_RETRY_MS, Flusher
 from kpy.server.timers import Timers
@@ -370,6 +377,20 @@ async def test_a_log_is_flushed_in_its_time(timed: PartitionLog, autojump_clock:
         assert timed.recovery_point == 3
 
 
+async def test_a_log_is_flushed_in_its_new_time(timed: PartitionLog, autojump_clock: MockClock) -> None:
+    """Where flush.ms is altered, what is not on the disk waits for so long at most, whatever was to be before."""
+    async with flushing() as flusher:
+        for before_ms in (LogConfig().flush_ms, 3600_000):
+            timed.config = LogConfig(flush_ms=before_ms)
+            append(timed, flusher)
+            await trio.sleep(1)
+            assert timed.recovery_point < timed.end_offset
+            timed.config = LogConfig(flush_ms=500)
+            flusher.altered(timed)
+            await trio.sleep(0.6)
+            assert timed.recovery_point == timed.end_offset
+
+
 async def test_a_log_that_could_not_be_flushed_is_flushed_later(
     timed: PartitionLog, disk: Disk, autojump_clock: MockClock
 ) -> None:
@@ -419,6 +440,18 @@ async def test_a_log_without_a_time_or_a_disk_is_not_flushed(timed: PartitionLog
         append(timed, flusher)
         await trio.sleep(3600)
         assert timed.recovery_point == 0
+
+
+async def test_altering_flush_ms(serving: Serving) -> None:
+    """It holds for what was appended before, too."""
+    client = await serving.connect()
+    assert await produced(client, "lazy") == 0
+    change = AlterableConfig(name="flush.ms", config_operation=0, value="1")
+    resource = AlterConfigsResource(resource_type=ResourceType.TOPIC, resource_name="lazy", configs=[change])
+    request = IncrementalAlterConfigsRequest(resources=[resource], validate_only=False)
+    await client.ask(request, 1, IncrementalAlterConfigsResponse)
+    log = serving.broker.services.partitions.find("lazy", 0).log
+    await until(lambda: log.recovery_point == 1)
 
 
 @pytest.mark.parametrize("setting", ["log_flush_interval_ms", "log_flush_scheduler_interval_ms"])
