@@ -18,12 +18,9 @@ from tests.storage.compacting import a_round, last_records, take_all
 from tests.storage.crashing_files import CrashingFiles, PowerCut
 from tests.storage.log_lives import Lives
 from tests.storage.test_segment_swap import filled, reopened, values
-from tests.sweeps import SOAK_FACTOR, seeds
+from tests.sweeps import seeds
 
 STEPS = 40
-EVERY = 1 if SOAK_FACTOR else 3
-"""Each third operation in an ordinary run, another third of them with each seed."""
-
 LIVES = 6
 
 
@@ -40,7 +37,7 @@ def test_stopped_at_every_operation(seed: int) -> None:
     """After each operation of a program, a kill or a power cut leaves a sound log."""
     whole = CrashingFiles()
     run(Lives(Random(seed)), whole)
-    for cut_at in range(1 + seed % EVERY, whole.operations + 1, EVERY):
+    for cut_at in range(1, whole.operations + 1):
         for is_power_cut in (True, False):
             files = CrashingFiles(Random(f"{seed} {cut_at}"))
             files.cut_at = cut_at
@@ -80,7 +77,7 @@ def test_a_power_cut_in_a_round_of_compaction(seed: int) -> None:
     """Each key has its last value, at its offset, and the producers are as before."""
     whole = filled(CrashingFiles())
     expected, last, end_offset = values(whole), last_records(whole), whole.end_offset
-    for operation in count(1 + seed % EVERY, EVERY):
+    for operation in count(1):
         files = CrashingFiles(Random(f"{seed} {operation}"))
         log = filled(files)
         files.cut_at = files.operations + operation
