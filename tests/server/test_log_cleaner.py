@@ -12,13 +12,21 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from kpy.protocol.errors import ErrorCode
 from kpy.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse, DeleteTopicState
-from kpy.protocol.records import build_batch, read_batches
+from kpy.protocol.records import (
+    TRANSACTIONAL,
+    ControlType,
+    EndTransactionMarker,
+    build_batch,
+    build_control_batch,
+    read_batches,
+)
 from kpy.server.broker import Broker
 from kpy.server.log_cleaner import LogCleaner, Throttle
 from kpy.server.partitions import Partition
 from kpy.storage.checkpoints import RECOVERY_POINT, decode_offsets
 from kpy.storage.compaction import Compaction
 from kpy.storage.derived import Derived
+from kpy.storage.producer_states import AppendOrigin
 from kpy.storage.segment import Segment
 from tests.server.client import (
     FETCH_VERSION,
@@ -115,6 +123,30 @@ async def test_what_is_compacted_is_flushed_before(tmp_path: Path, monkeypatch: 
     assert all(on_disk >= compacted for on_disk, compacted in points)
 
 
+async def test_an_open_transaction_is_left_alone() -> None:
+    """What is behind its first record is compacted when it has ended."""
+    producer = {"producer_id": 5, "producer_epoch": 0}
+    async with running(quick_broker(log_cleaner_backoff_ms="10000000")) as serving:
+        client = await serving.connect()
+        for name in ("t", "other"):
+            await client.create_topic(name, configs={**COMPACTED, "cleanup.policy": "delete", "retention.ms": "-1"})
+        log = partition_of(serving, "t").log
+        begun = build_batch([(b"0", b"in it")], attributes=TRANSACTIONAL, base_sequence=0, timestamp=1, **producer)
+        log.append(begun, leader_epoch=0, now_ms=1, transaction_verified=True)
+        for name in ("t", "other"):
+            await produce(client, name, *RECORDS)
+            await alter(client, TOPIC, name, "cleanup.policy", "compact")
+        await compacted_to(serving, "other", partition_of(serving, "other").log.segments.base_offsets[-1])
+        await wait_all_tasks_blocked()
+        assert len(records_of(serving, "t")) == 21
+        marker = EndTransactionMarker(ControlType.COMMIT, coordinator_epoch=0).record()
+        ended = build_control_batch(marker, timestamp=1, transactional=True, **producer)
+        log.append(ended, leader_epoch=0, now_ms=1, origin=AppendOrigin.COORDINATOR)
+        await produce(client, "t", ("roll", "x" * 200))
+        await alter(client, TOPIC, "t", "min.cleanable.dirty.ratio", "0.001")
+        await compacted_to(serving, "t", log.segments.base_offsets[-1])
+
+
 async def test_altering_a_topic_starts_it_at_once() -> None:
     """A topic that becomes compacted does not wait for `log.cleaner.backoff.ms`."""
     async with running(quick_broker(log_cleaner_backoff_ms="10000000")) as serving:
@@ -145,6 +177,7 @@ async def test_the_compaction_lags() -> None:
         for name in ("young", "not-dirty", "overdue"):
             await alter(client, TOPIC, name, "cleanup.policy", "compact")
         await compacted_to(serving, "overdue", partition_of(serving, "overdue").log.segments.base_offsets[-1])
+        await wait_all_tasks_blocked()
         assert [len(records_of(serving, name)) for name in ("young", "not-dirty")] == [20, 20]
         await alter(client, TOPIC, "young", "min.compaction.lag.ms", "0")
         await compacted_to(serving, "young", partition_of(serving, "young").log.segments.base_offsets[-1])
