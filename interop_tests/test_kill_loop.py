@@ -22,6 +22,8 @@ PRODUCERS, PARTITIONS = 3, 2
 OUTSTANDING_MAX = 300
 ACKNOWLEDGED_PER_ROUND = 200
 RECOVERS_IN_S = 60
+SERVES_AGAIN_IN_S = {"kpy": 3.0}
+"""It takes a fifth of that where nobody else wants the processor. Apache Kafka has as long as any start may take."""
 
 
 class Writer:
@@ -72,7 +74,10 @@ class Writer:
 def test_producers_over_many_kills(
     clients: Clients, restartable_broker: Broker, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What producers were told that it is stored is there once, in their order, at the offsets that they were told."""
+    """What producers were told that it is stored is there once, in their order, at the offsets that they were told.
+
+    The broker is back soon after each kill.
+    """
     topic = clients.topic(partitions=PARTITIONS)
     writers = [Writer(clients, topic, name) for name in range(PRODUCERS)]
     rounds = 2 if restartable_broker.name == "kafka" else examples(3)
@@ -83,6 +88,7 @@ def test_producers_over_many_kills(
             killed = time.monotonic()
             restartable_broker.start()
             serving_s = time.monotonic() - killed
+            assert serving_s < SERVES_AGAIN_IN_S.get(restartable_broker.name, RECOVERS_IN_S)
             _wait_for_more(writers, 1)
             with capsys.disabled():
                 taking_s = time.monotonic() - killed
