@@ -1,16 +1,21 @@
 """What is cold is read ahead, and nobody keeps deleted files for ever."""
 
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
+from kpy.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse, DeleteTopicState
+from kpy.protocol.messages.produce import ProduceResponse
 from kpy.server import sending
 from kpy.server.sending import HELD_SECONDS_MAX, LOOK_SECONDS, Sending, must_read_ahead
 from kpy.storage.disk_files import DiskFiles
 from kpy.storage.files import Files
 from kpy.storage.memory_files import MemoryFiles
+from tests.server.client import FETCH_VERSION, PRODUCE_VERSION, fetch_request, make_broker, produce_request, running
+from tests.storage.batches import sized_batch
 
 
 @pytest.mark.parametrize(
@@ -94,3 +99,24 @@ async def test_deleted_files_take_only_so_much(
         files.remove(f"file{number}")
         await watch(held, LOOK_SECONDS + 1)
     assert [len(client.reasons) > 0 for client in clients] == [True, True, False, False]
+
+
+async def test_a_running_broker_closes_them(mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that has asked for more than it takes, of a topic that is deleted then."""
+    monkeypatch.setattr(sending, "HELD_SECONDS_MAX", LOOK_SECONDS)
+    asked = 20
+    async with running(make_broker()) as serving:
+        client, slow = await serving.connect(), await serving.connect()
+        await client.create_topic("t")
+        await client.ask(produce_request("t", records=sized_batch(1_000_000)), PRODUCE_VERSION, ProduceResponse)
+        for _ in range(asked):
+            await slow.send(fetch_request("t"), FETCH_VERSION)
+        await wait_all_tasks_blocked()
+        request = DeleteTopicsRequest(topics=[DeleteTopicState(name="t", topic_id=UUID(int=0))], timeout_ms=1000)
+        await client.ask(request, 6, DeleteTopicsResponse)
+        for _ in range(3):
+            mock_clock.jump(LOOK_SECONDS)
+            await wait_all_tasks_blocked()
+        with pytest.raises((EOFError, trio.BrokenResourceError)):
+            for _ in range(asked):
+                await slow.receive_frame()
