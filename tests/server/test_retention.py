@@ -189,6 +189,25 @@ async def test_a_topic_that_is_deleted_while_its_age_is_read(
         assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
+async def test_deleted_files_go(tmp_path: Path) -> None:
+    """Of segments and of topics, when `file.delete.delay.ms` of the topic has passed, while the broker runs."""
+
+    def names(directory: Path) -> list[str]:
+        return sorted(path.name for path in directory.glob("*.log*"))
+
+    async with running(make_broker(tmp_path)) as serving:
+        client = await serving.connect()
+        for name in ("t", "doomed"):
+            await client.create_topic(name, configs={**KEEPS_ALL, "file.delete.delay.ms": "1"})
+            for value in ("a", "b", "c"):
+                await client.produce(name, value)
+        await alter(client, TOPIC, "t", "retention.bytes", "70")
+        await until(lambda: names(tmp_path / "t-0") == ["00000000000000000002.log"])
+        request = DeleteTopicsRequest(topics=[DeleteTopicState(name="doomed", topic_id=UUID(int=0))], timeout_ms=1000)
+        await client.ask(request, 6, DeleteTopicsResponse)
+        await until(lambda: not list(tmp_path.glob("doomed*")))
+
+
 class Announcing(MemoryFiles):
     """Says from its worker thread what is removed, and when."""
 
