@@ -50,7 +50,7 @@ class MetadataJournal:
 
     def append_records(self, records: Sequence[KeyAndValue]) -> None:
         with self._errors.answered(self._log.name):
-            self._log.append_records(records, leader_epoch=0, now_ms=self._clock.now_ms())
+            self._log.append_records(records, leader_epoch=0, now_ms=self._clock.now_ms(), quick=True)
 
     def when_durable(self, tell: Callable[[KafkaError | None], None]) -> None:
         """At once: it is the reply to the client that waits (`ClusterMetadata.flush`), whatever handler makes it."""

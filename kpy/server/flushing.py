@@ -7,7 +7,7 @@ flush.messages makes the request wait whose records reach the number; flush.ms m
 whose time has come every log.flush.scheduler.interval.ms; here each has a timer, set by the first append after a flush,
 and anew when its flush.ms is altered.
 A log that has rolled is flushed at once and nobody waits (`UnifiedLog.roll`): a start has one segment to walk at most.
-So is one that fills its first segment: its names have to be on the disk before it rolls.
+So is one that fills its first segment: its names have to be on the disk before it rolls. Who is faster waits for them.
 """
 
 import logging
@@ -80,6 +80,11 @@ class Flusher:
                 if log.is_deleted:
                     raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{log.name} was deleted")
                 raise self._errors.answer(log.name, sync.error) from sync.error
+
+    async def sync_names(self, log: PartitionLog) -> None:
+        """Wait until the names of the log's files are on the disk, so that it may roll. Raises OSError."""
+        await self._run_in_worker(log.sync_names)
+        log.names_synced()
 
     async def _sync(self, log: PartitionLog) -> _Sync:
         sync = self._running[log] = _Sync(log.end_offset)

@@ -27,10 +27,10 @@ from kpy.server.maintenance import Checkpoints
 from kpy.server.storage_errors import StorageErrors
 from kpy.server.waiters import Waiters
 from kpy.server.workers import RunInWorker
-from kpy.storage.batch_validation import TooMuchWork, ValidBatch
+from kpy.storage.batch_validation import TooMuchWork, ValidBatch, valid_batch
 from kpy.storage.files import FileRange, NotResident
 from kpy.storage.log_directory import LogDirectory
-from kpy.storage.partition_log import AppendResult, LogConfig, LogRead, PartitionLog, TimestampOffset, valid_batch
+from kpy.storage.partition_log import AppendResult, LogConfig, LogRead, PartitionLog, TimestampOffset
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ class Partition:
         return result
 
     async def append_in_turn(self, records: Buffer, *, is_large: bool) -> AppendResult:
-        """As `append`, after those who called this before; a worker validates what is large.
+        """As `append`, after those who called this before; a worker validates what is large, and waits for the disk.
 
         As in Kafka, where the log's lock is held meanwhile, batches are stored in the order in which they came, and by
         what holds when they are stored: if the topic is altered meanwhile, the batch is validated once more.
@@ -143,9 +143,18 @@ class Partition:
         while True:
             config, now_ms = self._log.config, self._clock.now_ms()
             valid = await self._validate_in_worker(partial(valid_batch, records, config, now_ms=now_ms))
+            await self._prepare_to_roll(valid, now_ms)
             self._check_not_removed()
             if self._log.config == config:
                 return self._append_valid(valid, now_ms)
+
+    async def _prepare_to_roll(self, valid: ValidBatch, now_ms: int) -> None:
+        if self._log.waits_to_roll(valid.data, now_ms):
+            try:
+                await self._flusher.sync_names(self._log)
+            except OSError as error:
+                self._check_not_removed()
+                raise self._errors.answer(self._log.name, error) from error
 
     def _check_not_removed(self) -> None:
         if self.is_removed:
@@ -184,7 +193,8 @@ class Partition:
         """Append the records of a state machine as one batch. Raises KafkaError."""
         log = self._log
         try:
-            result = log.append_records(records, leader_epoch=self.leader_epoch, now_ms=self._clock.now_ms())
+            now_ms = self._clock.now_ms()
+            result = log.append_records(records, leader_epoch=self.leader_epoch, now_ms=now_ms, quick=True)
         except OSError as error:
             raise self._errors.answer(log.name, error) from error
         self._appended(result.size_bytes)

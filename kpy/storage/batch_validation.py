@@ -11,6 +11,7 @@ milliseconds is for another thread: `validate` changes nothing but the batch, an
 import sys
 from collections.abc import Sequence
 from struct import Struct
+from threading import local
 from typing import Final, NamedTuple
 
 from kpy.protocol.compression import (
@@ -173,6 +174,29 @@ def validate(
     if max_timestamp != header.max_timestamp or header.attributes & LOG_APPEND_TIME:
         return _stamped(batch, header, header.attributes & ~LOG_APPEND_TIME, max_timestamp)
     return ValidBatch(header, batch, max_timestamp)
+
+
+class _Scratch(local):
+    """What the validations of one thread share: what the decompressor returns is used before the next batch comes."""
+
+    def __init__(self) -> None:
+        self.decompressor = Decompressor()
+
+
+_scratch: Final = _Scratch()
+
+
+def valid_batch(
+    records: memoryview,
+    config: LogConfig,
+    *,
+    now_ms: int,
+    origin: AppendOrigin = AppendOrigin.CLIENT,
+    quick: bool = False,
+) -> ValidBatch:
+    """As `validate`, in any thread."""
+    decompressor = _scratch.decompressor
+    return validate(records, config, now_ms=now_ms, origin=origin, decompressor=decompressor, quick=quick)
 
 
 def _check_header(

@@ -11,20 +11,27 @@ Appending is one write of the producer's own bytes, stamped in place. Everything
 be found again in them, so that a process may end at any moment (see `kpy.storage.recovery`).
 """
 
+import errno
 import logging
 from collections.abc import Generator, Sequence
-from functools import partial
 from struct import Struct
-from threading import local
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from kpy.protocol.compression import Decompressor
 from kpy.protocol.crc import Buffer
 from kpy.protocol.errors import ErrorCode, KafkaError
-from kpy.protocol.records import BatchHeader, EndTransactionMarker, Record, RecordBatch, build_batch, build_plain_batch
-from kpy.storage.batch_validation import ValidBatch, validate
-from kpy.storage.files import Files
+from kpy.protocol.records import (
+    HEADER,
+    HEADER_BYTES,
+    BatchHeader,
+    EndTransactionMarker,
+    Record,
+    RecordBatch,
+    build_batch,
+    build_plain_batch,
+)
+from kpy.storage.batch_validation import TooMuchWork, ValidBatch, valid_batch
+from kpy.storage.files import Files, NotResident
 from kpy.storage.flushing import FlushPlan
 from kpy.storage.leader_epochs import FILE_NAME as EPOCHS_NAME
 from kpy.storage.leader_epochs import LeaderEpochs
@@ -32,7 +39,6 @@ from kpy.storage.log_config import LogConfig, TimestampType
 from kpy.storage.log_context import LogContext
 from kpy.storage.log_reading import LogRead, ReadableLog, TimestampOffset
 from kpy.storage.producer_states import AppendOrigin, ProducerStates
-from kpy.storage.retention import SegmentSpan, old_segments
 from kpy.storage.segment import Segment
 from kpy.storage.segment_swap import CleanedSegment
 from kpy.storage.segments import Segments
@@ -61,16 +67,6 @@ _LOOK_EVERY_MS: Final = 1000
 """How often a log that is written to looks whether its file is where it was: what is open can be written for ever."""
 
 
-class _Scratch(local):
-    """What the validations of one thread share: what the decompressor returns is used before the next batch comes."""
-
-    def __init__(self) -> None:
-        self.decompressor = Decompressor()
-
-
-_scratch: Final = _Scratch()
-
-
 class AppendResult(NamedTuple):
     """What a produce response says of a batch."""
 
@@ -84,11 +80,6 @@ class AppendResult(NamedTuple):
     """What it takes of the log, which compression.type may have changed; nothing for a duplicate."""
 
 
-def valid_batch(records: memoryview, config: LogConfig, *, now_ms: int) -> ValidBatch:
-    """A client's batch, validated in any thread."""
-    return validate(records, config, now_ms=now_ms, origin=AppendOrigin.CLIENT, decompressor=_scratch.decompressor)
-
-
 class PartitionLog(ReadableLog):
     """One partition's log.
 
@@ -100,6 +91,7 @@ class PartitionLog(ReadableLog):
         "_directory",
         "_files",
         "_has_names",
+        "_is_overdue",
         "_looked_ms",
         "_names_synced",
         "_names_version",
@@ -150,7 +142,9 @@ class PartitionLog(ReadableLog):
         """Whether its files have other names by now, or none: who still works on it does so in vain."""
         self.being_compacted = False
         """Whether a round of compaction is under way; segments are not removed then."""
-        self._has_names = False
+        self._has_names = not files.is_durable
+        self._is_overdue = False
+        """Whether it would have rolled, if its names had been on the disk."""
         self._names_version = 1
         self._names_synced = 0
         self._sync_failed = False
@@ -172,25 +166,37 @@ class PartitionLog(ReadableLog):
 
         `records` is changed in place if it is writable. A batch that was stored before (KIP-98) is not stored again:
         the result is that of the first time. OSError if the disk refuses: the batch is not stored then. If it has to be
-        `quick` and cannot be, TooMuchWork: `valid_batch` is for another thread then, and `append_valid` for what it
-        returns.
+        `quick` and cannot be, TooMuchWork: `valid_batch` and, if it `waits_to_roll`, `sync_names` are for another
+        thread then, and `append_valid` for what it returns.
         """
-        valid = validate(
-            memoryview(records),
-            self.config,
-            now_ms=now_ms,
-            origin=origin,
-            decompressor=_scratch.decompressor,
-            quick=quick,
-        )
-        return self._store(valid, leader_epoch, now_ms, origin, transaction_verified)
+        if quick and not self._has_names and self.waits_to_roll(records, now_ms):
+            raise TooMuchWork
+        valid = valid_batch(memoryview(records), self.config, now_ms=now_ms, origin=origin, quick=quick)
+        return self._store(valid, leader_epoch, now_ms, origin, transaction_verified, quick=quick)
 
     def append_valid(self, valid: ValidBatch, *, leader_epoch: int, now_ms: int) -> AppendResult:
         """As `append`, of what `valid_batch` has made with the config that the log has, and that time."""
-        return self._store(valid, leader_epoch, now_ms, AppendOrigin.CLIENT, transaction_verified=False)
+        return self._store(valid, leader_epoch, now_ms, AppendOrigin.CLIENT, transaction_verified=False, quick=True)
+
+    def waits_to_roll(self, batch: Buffer, now_ms: int) -> bool:
+        """Whether the log would roll for that batch, and `sync_names` has to come before."""
+        if self._has_names or len(batch) < HEADER_BYTES:
+            return False
+        header = BatchHeader._make(HEADER.unpack_from(batch))
+        is_stamped = self.config.message_timestamp_type is TimestampType.LOG_APPEND_TIME
+        max_timestamp = now_ms if is_stamped else header.max_timestamp
+        last_offset = self.end_offset + header.last_offset_delta
+        return not self._segments.active.has_room(len(batch), last_offset, max_timestamp, now_ms, self.config)
 
     def _store(
-        self, valid: ValidBatch, leader_epoch: int, now_ms: int, origin: AppendOrigin, transaction_verified: bool
+        self,
+        valid: ValidBatch,
+        leader_epoch: int,
+        now_ms: int,
+        origin: AppendOrigin,
+        transaction_verified: bool,
+        *,
+        quick: bool,
     ) -> AppendResult:
         header = valid.header
         base_offset = self.end_offset
@@ -206,7 +212,7 @@ class PartitionLog(ReadableLog):
             else:
                 producers.check(header, origin, offset=base_offset, verified=transaction_verified)
         last_offset = base_offset + header.last_offset_delta
-        self._write(valid.data, valid.max_timestamp, base_offset, last_offset, leader_epoch, now_ms)
+        self._write(valid.data, valid.max_timestamp, base_offset, last_offset, leader_epoch, now_ms, quick)
         if header.producer_id >= 0:
             if marker is None:
                 self._producers.appended(header, base_offset, valid.max_timestamp)
@@ -223,20 +229,23 @@ class PartitionLog(ReadableLog):
         leader_epoch: int,
         now_ms: int,
         origin: AppendOrigin = AppendOrigin.COORDINATOR,
+        quick: bool = False,
     ) -> AppendResult:
         """Store key and value pairs of the broker's own as one plain batch with that create time.
 
         What the broker has just built needs none of the checks, unless the topic asks for something else to be stored.
+        If it has to be `quick`, the log rolls no sooner than its names are on the disk.
         """
         config = self.config
         pairs = [record for record in records if not isinstance(record, Record) and record[0] is not None]
         is_plain = 0 < len(pairs) == len(records)
         batch = build_plain_batch(pairs, now_ms) if is_plain else build_batch(records, timestamp=now_ms)
         if not is_plain or not config.keeps_plain_batches or len(batch) > config.max_message_bytes:
-            return self.append(batch, leader_epoch=leader_epoch, now_ms=now_ms, origin=origin)
+            valid = valid_batch(memoryview(batch), config, now_ms=now_ms, origin=origin)
+            return self._store(valid, leader_epoch, now_ms, origin, transaction_verified=False, quick=quick)
         base_offset = self.end_offset
         last_offset = base_offset + len(pairs) - 1
-        self._write(batch, now_ms, base_offset, last_offset, leader_epoch, now_ms)
+        self._write(batch, now_ms, base_offset, last_offset, leader_epoch, now_ms, quick)
         self.end_offset = last_offset + 1
         return AppendResult(base_offset, last_offset, -1, self.log_start_offset, size_bytes=len(batch))
 
@@ -248,6 +257,7 @@ class PartitionLog(ReadableLog):
         last_offset: int,
         leader_epoch: int,
         now_ms: int,
+        quick: bool,
     ) -> None:
         size = len(data)
         config = self.config
@@ -265,7 +275,11 @@ class PartitionLog(ReadableLog):
         if config.segment_jitter_ms and active.roll_jitter_ms is None:
             active.roll_jitter_ms = self.context.jitter_ms(min(config.segment_jitter_ms, config.segment_ms))
         if not active.has_room(size, last_offset, max_timestamp, now_ms, config):
-            self._roll()
+            self._is_overdue = quick and not self._has_names
+            if not self._is_overdue:
+                self._roll()
+            elif not active.could_hold(size, last_offset):
+                raise OSError(errno.EAGAIN, "the log can only roll when its names are on the disk")
         if leader_epoch > self._epochs.latest:
             self._epochs.assign(leader_epoch, base_offset)
             self._names_version += 1
@@ -286,7 +300,7 @@ class PartitionLog(ReadableLog):
         active = self._segments.active
         return self.recovery_point < active.base_offset or (
             not self._has_names
-            and active.size * 2 >= self.config.segment_bytes
+            and (self._is_overdue or active.size * 2 >= self.config.segment_bytes)
             and self.recovery_point < self.end_offset
         )
 
@@ -297,13 +311,20 @@ class PartitionLog(ReadableLog):
         the first segment and left the second would leave a log that seems to start there.
         """
         if not self._has_names:
-            self._segments.sync_names()
-            self._has_names = True
+            self.sync_names()
+            self.names_synced()
         self._segments.active.seal()
         self._segments.snapshots.take(self.end_offset, self._producers)
         segment = Segment.create(self._files, self._directory, self.end_offset, self.config.index_interval_bytes)
         self._segments.append(segment)
         self._names_version += 1
+
+    def sync_names(self) -> None:
+        """Bring the names of its files to the disk, in any thread; `names_synced` is for when that is done."""
+        self._segments.sync_names()
+
+    def names_synced(self) -> None:
+        self._has_names = True
 
     # --- removing
 
@@ -321,30 +342,28 @@ class PartitionLog(ReadableLog):
     def give_up_old_segments(self, *, high_watermark: int, now_ms: int, may_wait: bool = True) -> None:
         """Move the log start over segments that are too old or too much; they go when `remove_deleted` is called.
 
-        Raises NotResident, and has done nothing, unless it `may_wait` for the disk, which knows how old they are.
+        Raises NotResident, and has done nothing, unless it `may_wait` for the disk: that knows how old they are, and
+        a first roll waits for it.
         """
         ends = (*self._segments.base_offsets[1:], self.end_offset)
-        segments = tuple(self._segments)
-
-        def span_of(number: int) -> SegmentSpan:
-            newest_ms = partial(self._segments.newest_ms, number, may_wait=may_wait)
-            return SegmentSpan(ends[number], segments[number].size, newest_ms)
-
-        found = old_segments(
-            span_of,
-            len(segments),
+        found = self._segments.old(
+            ends,
             self.config,
             log_start_offset=self.log_start_offset,
             high_watermark=high_watermark,
             now_ms=now_ms,
+            may_wait=may_wait,
         )
+        must_roll = sum(doomed.segments for doomed in found) == len(ends)
+        if must_roll and not (self._has_names or may_wait):
+            raise NotResident(self.sync_names, lambda _result: self.names_synced())
         count = 0
-        for doomed in list(found):
+        for doomed in found:
             count += doomed.segments
             start = ends[count - 1]
             if start > self.log_start_offset:
                 _logger.info("%s: it starts at offset %d from now on: %s", self.name, start, doomed.reason)
-        if count == len(segments):
+        if must_roll:
             self._roll()
         if count and ends[count - 1] > self.log_start_offset:
             self._move_start(ends[count - 1])

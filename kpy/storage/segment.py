@@ -118,9 +118,7 @@ class Segment(SegmentLog):
         first appended here.
         """
         used = self._log.size
-        if used + size > config.segment_bytes or used + size > _POSITION_MAX:
-            return False
-        if last_offset - self.base_offset > RELATIVE_OFFSET_MAX:
+        if used + size > config.segment_bytes or not self.could_hold(size, last_offset):
             return False
         if used == 0:
             return True
@@ -136,6 +134,10 @@ class Segment(SegmentLog):
             and len(derived.offsets) < config.segment_index_bytes // OFFSET_ENTRY_BYTES
             and len(derived.times) < config.segment_index_bytes // TIME_ENTRY_BYTES - 1
         )
+
+    def could_hold(self, size: int, last_offset: int) -> bool:
+        """Whether a batch may go here by the format alone, whatever the configuration says."""
+        return self._log.size + size <= _POSITION_MAX and last_offset - self.base_offset <= RELATIVE_OFFSET_MAX
 
     def append(self, batch: Buffer, base_offset: int, last_offset: int, max_timestamp: int) -> None:
         """Write one batch at the end. An OSError leaves the segment as it was."""

@@ -9,6 +9,8 @@ from functools import partial
 from typing import Final, TypeAlias
 
 from kpy.storage.files import Files, NotResident
+from kpy.storage.log_config import LogConfig
+from kpy.storage.retention import Doomed, SegmentSpan, old_segments
 from kpy.storage.segment import Segment
 from kpy.storage.segment_swap import CleanedSegment, SwapIncomplete
 from kpy.storage.snapshots import Snapshots
@@ -89,6 +91,32 @@ class Segments:
             behind = self._segments[number : number + min(number + 1, AGES_AT_ONCE)]
             reasons = [reason for segment in behind if (reason := _unknown_age(segment)) is not None]
             raise NotResident(partial(_bring, reasons), partial(_learn, reasons)) from None
+
+    def old(
+        self,
+        ends: Sequence[int],
+        config: LogConfig,
+        *,
+        log_start_offset: int,
+        high_watermark: int,
+        now_ms: int,
+        may_wait: bool,
+    ) -> list[Doomed]:
+        """Which have to go, given the offset where each ends. Raises NotResident unless it `may_wait` for the disk."""
+
+        def span_of(number: int) -> SegmentSpan:
+            newest_ms = partial(self.newest_ms, number, may_wait=may_wait)
+            return SegmentSpan(ends[number], self._segments[number].size, newest_ms)
+
+        found = old_segments(
+            span_of,
+            len(ends),
+            config,
+            log_start_offset=log_start_offset,
+            high_watermark=high_watermark,
+            now_ms=now_ms,
+        )
+        return list(found)
 
     # --- compaction
 

@@ -28,7 +28,6 @@ from kpy.server.workers import inline
 from kpy.storage.disk_files import DiskFiles
 from kpy.storage.log_directory import LogDirectory
 from kpy.storage.partition_log import LogConfig, PartitionLog
-from kpy.storage.segments import Segments
 from tests.server.client import (
     FETCH_VERSION,
     PRODUCE_VERSION,
@@ -492,32 +491,38 @@ async def test_who_waits_for_a_cancelled_sync_makes_another(timed: PartitionLog,
     assert timed.recovery_point == 1
 
 
-async def test_the_first_roll_waits_for_no_disk(tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The names that it needs on the disk are brought there while the first segment is filled."""
-    synced: list[int] = []
-    monkeypatch.setattr(Segments, "sync_names", lambda self: synced.append(len(self)))
+async def test_a_first_segment_that_is_half_full_is_flushed(tmp_path: Path, disk: Disk) -> None:
+    """So the names that the first roll needs are on the disk in time, and no producer waits for them."""
+    synced: list[str] = []
+
+    def note(operation: str, path: str) -> bool:
+        if operation == "sync":
+            synced.append(path)
+        return False
+
     async with running(make_broker(tmp_path)) as serving:
         client = await serving.connect()
         await client.create_topic("t", 1, {"internal.segment.bytes": "1000"})
         log = serving.broker.services.partitions.find("t", 0).log
+        disk.refuses = note
         while log.segments.active.base_offset == 0:
+            synced.clear()
             assert (await client.produce("t", "v" * 20)).error_code == 0
-            with trio.fail_after(5):
-                while log.must_flush_soon:
-                    await trio.lowlevel.checkpoint()
-    assert synced == []
+            await until(lambda: not log.must_flush_soon)
+        assert "t-0" not in synced[:1]
+        disk.refuses = lambda operation, path: False
 
 
 async def test_a_log_that_rolls_is_flushed(tmp_path: Path, disk: Disk) -> None:
-    """Nobody waits for it, and what rolls while a sync goes on is flushed after it."""
+    """Nobody waits for it but for the first roll, and what rolls while a sync goes on is flushed after it."""
     async with running(make_broker(tmp_path)) as serving:
         client = await serving.connect()
         await client.create_topic("t", 1, {"internal.segment.bytes": "200"})
         log = serving.broker.services.partitions.find("t", 0).log
+        while log.segments.active.base_offset == 0:
+            assert (await client.produce("t", "first" * 20)).error_code == 0
         async with held_up(disk):
             for number in range(8):
                 assert (await client.produce("t", f"{number}" * 20)).error_code == 0
             assert log.recovery_point < log.segments.active.base_offset
-        with trio.fail_after(5):
-            while log.recovery_point < log.segments.active.base_offset:
-                await trio.lowlevel.checkpoint()
+        await until(lambda: log.recovery_point >= log.segments.active.base_offset)

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from kpy.storage.batch_validation import TooMuchWork
 from kpy.storage.disk_files import DiskFiles
 from kpy.storage.files import Files
 from kpy.storage.flushing import FlushPlan
@@ -52,6 +53,48 @@ def test_a_plan_covers_what_was_there(files: Files) -> None:
     log.flush()
     assert log.recovery_point == 3
     assert log.begin_flush() is None
+
+
+def test_who_may_not_wait_does_not_roll_before_the_names_are_synced(tmp_path: Path) -> None:
+    """A client's batch is for another thread; the broker's own go where they would not, and that is flushed soon."""
+    log = new_log(DiskFiles(tmp_path))
+    append(log, 3)
+    next_batch = sized_batch(100)
+    assert log.waits_to_roll(next_batch, NOW_MS)
+    with pytest.raises(TooMuchWork):
+        log.append(next_batch, leader_epoch=0, now_ms=NOW_MS, quick=True)
+    log.append_records([(b"k", b"v")], leader_epoch=0, now_ms=NOW_MS, quick=True)
+    assert list(log.segments.base_offsets) == [0]
+    log.flush()
+    assert not log.waits_to_roll(next_batch, NOW_MS)
+    log.append(next_batch, leader_epoch=0, now_ms=NOW_MS, quick=True)
+    assert list(log.segments.base_offsets) == [0, 4]
+
+
+def test_a_late_roll_is_flushed_soon(tmp_path: Path) -> None:
+    """Though the segment is not even half full: it is its time that has come."""
+    log = new_log(DiskFiles(tmp_path), LogConfig(segment_ms=1000))
+    for now_ms in (NOW_MS, NOW_MS + 2000):
+        assert not log.must_flush_soon
+        log.append_records([(b"k", b"v")], leader_epoch=0, now_ms=now_ms, quick=True)
+    assert log.must_flush_soon
+    log.flush()
+    assert not log.must_flush_soon
+
+
+def test_what_a_segment_cannot_hold_is_refused_until_the_log_may_roll(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Offsets in an index are of 31 bits: no late roll goes beyond."""
+    monkeypatch.setattr("kpy.storage.segment.RELATIVE_OFFSET_MAX", 2)
+    log = new_log(DiskFiles(tmp_path))
+    append(log, 3)
+    with pytest.raises(BlockingIOError, match="names are on the disk"):
+        log.append_records([(b"k", b"v")], leader_epoch=0, now_ms=NOW_MS, quick=True)
+    assert (log.end_offset, log.must_flush_soon) == (3, True)
+    log.flush()
+    log.append_records([(b"k", b"v")], leader_epoch=0, now_ms=NOW_MS, quick=True)
+    assert list(log.segments.base_offsets) == [0, 3]
 
 
 def test_whether_a_flush_is_due(files: Files) -> None:

@@ -129,7 +129,7 @@ def test_so_many_ages_as_it_takes(tmp_path: Path, disk: Disk) -> None:
     without_waiting(give_up(NOW_MS + 1001), reasons, disk)
     assert (log.log_start_offset, len(reasons)) == (0, 1)
     without_waiting(give_up(NOW_MS + 1000 + BATCHES), reasons, disk)
-    assert (log.log_start_offset, len(reasons)) == (BATCHES, 1 + 3)  # of 15: 1, 2, 4, 8
+    assert (log.log_start_offset, len(reasons)) == (BATCHES, 1 + 3 + 1)  # of 15: 1, 2, 4, 8; and to roll
     assert [segment.is_indexed for segment in log.segments] == [False] * 14 + [True, True]
 
 

@@ -19,7 +19,7 @@ from kpy.protocol.records import (
     build_control_batch,
     read_batches,
 )
-from kpy.storage import partition_log
+from kpy.storage import batch_validation
 from kpy.storage.disk_files import DiskFiles
 from kpy.storage.files import Files
 from kpy.storage.log_directory import LogDirectory
@@ -439,7 +439,7 @@ def test_threads_do_not_decompress_into_the_same_memory() -> None:
 
     def scratch(_: int) -> object:
         together.wait()
-        return partition_log._scratch.decompressor
+        return batch_validation._scratch.decompressor
 
     with ThreadPoolExecutor(threads) as pool:
         assert len({id(found) for found in pool.map(scratch, range(threads))}) == threads
