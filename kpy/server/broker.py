@@ -167,7 +167,7 @@ class Broker:
             random_source=self._random,
             flusher=flusher,
         )
-        checkpoints = Checkpoints(logs, run_in_worker)
+        checkpoints = Checkpoints(logs, run_in_worker, flusher)
         validate_in_worker = self._run_in_worker or Workers(VALIDATING_THREADS_MAX)
         partitions = Partitions(logs, clock, flusher, checkpoints, validate_in_worker)
         self._retention = Retention(partitions, lambda: self.services.config, clock, read_in_worker)

@@ -202,6 +202,7 @@ class LogCleaner:
         """
         if self._partitions.logs.is_durable:
             await self._flusher.flush(log)
+            await self._checkpoints.secure(log, may_flush=True)
             await self._checkpoints.write()
 
     async def _take(self, steps: Steps[None], log: PartitionLog) -> bool:

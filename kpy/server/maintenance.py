@@ -1,7 +1,7 @@
 """What has to be done from time to time, whoever asks or does not: checkpoints, and producers long unseen.
 
-A checkpoint tells the next start where logs begin and how far they are on the disk. Each round looks at one log and
-then lets others run, so that no request waits for all of them.
+A checkpoint tells the next start where logs begin and how far they are on the disk. What it has to find of producers is
+brought there first. Each round looks at one log, or some, and then lets others run, so that no request waits for all.
 """
 
 import logging
@@ -11,11 +11,17 @@ from functools import partial
 import trio
 
 from kpy.config import BrokerConfig
+from kpy.protocol.errors import KafkaError
 from kpy.server.clock import Clock
+from kpy.server.flushing import Flusher
 from kpy.server.workers import RunInWorker
 from kpy.storage.log_directory import CheckpointOffsets, LogDirectory
+from kpy.storage.partition_log import PartitionLog
+from kpy.storage.restart_points import capture, store
 
 logger = logging.getLogger(__name__)
+
+LOGS_AT_ONCE = 64
 
 
 async def open_logs(logs: LogDirectory) -> None:
@@ -31,10 +37,36 @@ async def open_logs(logs: LogDirectory) -> None:
 class Checkpoints:
     """Writes checkpoints one after the other: what was true later is written later."""
 
-    def __init__(self, logs: LogDirectory, run_in_worker: RunInWorker) -> None:
+    def __init__(self, logs: LogDirectory, run_in_worker: RunInWorker, flusher: Flusher) -> None:
         self._logs = logs
         self._run_in_worker = run_in_worker
+        self._flusher = flusher
         self._turn = trio.Lock()
+        self._securing = trio.Lock()
+
+    async def secure_all(self) -> None:
+        """Have on the disk what is known of producers, so that checkpoints may say how far logs are."""
+        for number, log in enumerate(tuple(self._logs.logs().values())):
+            try:
+                await self.secure(log)
+            except (OSError, KafkaError) as error:
+                if not log.is_deleted:
+                    logger.error("%s: cannot write what is known of its producers: %s", log.name, error)
+            if number % LOGS_AT_ONCE == 0:
+                await trio.lowlevel.checkpoint()
+
+    async def secure(self, log: PartitionLog, *, may_flush: bool | None = None) -> None:
+        """As `secure_all`, of one log; `may_flush` as of `restart_points.capture`. Raises OSError, KafkaError."""
+        if not self._logs.is_durable or log.is_deleted or capture(log, may_flush=may_flush) is None:
+            return
+        async with self._securing:
+            captured = capture(log, may_flush=may_flush)
+            if captured is None:
+                return
+            if captured.offset > log.recovery_point:
+                await self._flusher.flush(log)
+            for step in store(log, captured, self._logs.restart_point_on_disk(log)):
+                await self._run_in_worker(step)
 
     async def write(self) -> None:
         """All of them. Raises OSError."""
@@ -71,6 +103,7 @@ async def write_checkpoints_forever(checkpoints: Checkpoints, config: BrokerConf
     """Every `log.flush.offset.checkpoint.interval.ms`. A disk that refuses is tried again the next time."""
     while True:
         await trio.sleep(config.log_flush_offset_checkpoint_interval_ms / 1000)
+        await checkpoints.secure_all()
         try:
             await checkpoints.write()
         except OSError as error:

@@ -45,6 +45,7 @@ class Closing:
         begun: list[tuple[PartitionLog, FlushPlan]] = []
         for log in logs:
             with self._failing(log):
+                log.seal()
                 plan = log.begin_flush()
                 if plan is None:
                     flushed.append(log)

@@ -1,8 +1,8 @@
 """Getting what a log has on to the disk: a plan made by the log's owner, carried out by a thread that may wait.
 
 What a plan syncs: the segments' files from the recovery point on, their aborted transactions, and where names are new
-the log's directory, the names in it that are not derived, and the directory above. The other indexes and the snapshots
-are derived, and found again whenever they are looked at and do not fit: they need no sync.
+the log's directory, the names in it that are not derived, the last snapshot of producers, and the directory above. The
+other indexes are derived, and found again whenever they are looked at and do not fit: they need no sync.
 
 When a sync fails, the kernel may have given up the pages that it could not write and call them clean: the next sync
 then succeeds and has written nothing. So after a failure the recovery point stays where it is, whoever waited is told,
@@ -66,6 +66,8 @@ class FlushPlan(NamedTuple):
     """That of the log, if names in it or its own are new."""
     transactions: Sequence[tuple[TransactionIndex, int]]
     """Those of segments, and how many there are."""
+    snapshots: Sequence[int]
+    """The offsets of those among the names."""
     names_version: int
     writes_again: bool
 

@@ -49,6 +49,11 @@ class LogConfig:
         return "compact" in self.cleanup_policy
 
     @property
+    def is_flushed(self) -> bool:
+        """Whether it is forced to the disk by number or by time."""
+        return self.flush_messages != INT64_MAX or self.flush_ms != INT64_MAX
+
+    @property
     def roll_ms(self) -> int:
         """The age at which a segment is rolled: on a compacted topic also that which max.compaction.lag.ms needs."""
         return min(self.segment_ms, self.max_compaction_lag_ms) if self.compacted else self.segment_ms

@@ -29,6 +29,7 @@ from kpy.storage.log_context import LogContext
 from kpy.storage.partition_log import METADATA_NAME, PartitionLog
 from kpy.storage.producer_states import ProducerStates
 from kpy.storage.recovery import LastKnown, load_log
+from kpy.storage.restart_points import remove_superseded, restart_point
 from kpy.storage.segment import Segment
 from kpy.storage.segments import Segments
 from kpy.storage.snapshots import Snapshots
@@ -75,6 +76,7 @@ class LogDirectory:
         "_files",
         "_lock",
         "_logs",
+        "_restart_points",
         "_unopened",
         "_version",
         "_writing",
@@ -94,6 +96,8 @@ class LogDirectory:
         self._cleaner_offsets: dict[TopicPartition, int] = {}
         self._checkpointed: dict[TopicPartition, int] = {}
         """Of which logs the checkpoints on the disk may say something, and the last version of them that does."""
+        self._restart_points: Mapping[TopicPartition, int] = {}
+        """Those in the checkpoint on the disk."""
         self._version = 0
         self._written: dict[str, int] = {}
         """The version of each checkpoint that is on the disk."""
@@ -256,7 +260,7 @@ class LogDirectory:
             high_watermarks = {key: log.end_offset for key, log in self._logs.items()}
         points = {key: log.known.recovery_point for key, log in unopened.items()}
         recovery_points = {key: point for key, point in points.items() if point is not None}
-        recovery_points |= {key: log.recovery_point for key, log in self._logs.items()}
+        recovery_points |= {key: restart_point(log) for key, log in self._logs.items()}
         kept = {key: offset for key, offset in self.high_watermarks.items() if key in unopened}
         starts = self.log_start_offsets()
         self._checkpointed |= dict.fromkeys(recovery_points, starts.version)
@@ -291,6 +295,8 @@ class LogDirectory:
                 if self._written.get(name, 0) < offsets.version:
                     self._files.replace(name, checkpoints.encode_offsets(rows))
                     self._written[name] = offsets.version
+                    if name == checkpoints.RECOVERY_POINT:
+                        self._restart_points = rows
         for log, start in ready:
             log.start_on_disk = max(log.start_on_disk, start)
 
@@ -302,6 +308,10 @@ class LogDirectory:
     def must_forget(self) -> bool:
         """Whether checkpoints on the disk may say something of logs that are no more."""
         return any(key not in self._logs and key not in self._unopened for key in self._checkpointed)
+
+    def restart_point_on_disk(self, log: PartitionLog) -> int:
+        """What the next start would read if the broker was killed now."""
+        return self._restart_points.get((log.topic, log.partition), 0)
 
     def cleaner_offset(self, topic: str, partition: int) -> int | None:
         """Up to where the log was compacted, as far as that is known."""
@@ -340,6 +350,8 @@ class LogDirectory:
                 if closing.failure is not None:
                     raise closing.failure
                 self.checkpoint(high_watermarks)
+                for log in self._logs.values():
+                    remove_superseded(log, self.restart_point_on_disk(log))
                 if all(log.known.clean for log in self._unopened.values()):  # what was never recovered has to be
                     self._files.replace(_CLEAN_SHUTDOWN, b'{"version":0,"brokerEpoch":-1}')
         finally:
@@ -368,6 +380,7 @@ class LogDirectory:
         not_flushed = 0 if is_known and not clean else None
         starts = self._read_offsets(checkpoints.LOG_START_OFFSET) or {}
         self._checkpointed = dict.fromkeys({*(recovery_points or {}), *starts}, self._version)
+        self._restart_points = recovery_points or {}
         self._cleaner_offsets = self._read_offsets(checkpoints.CLEANER_OFFSET) or {}
         self.high_watermarks = self._read_offsets(checkpoints.REPLICATION_OFFSET) or {}
         for name in names:

@@ -419,7 +419,8 @@ class PartitionLog(ReadableLog):
     def begin_flush(self) -> FlushPlan | None:
         """How to bring all that was appended onto the disk; None if it is there. OSError if a file is gone."""
         point = self.recovery_point
-        if point >= self.end_offset:
+        snapshots = self._segments.snapshots.unsynced(self._producers)
+        if point >= self.end_offset and not snapshots:
             return None
         parts = []
         transactions = []
@@ -430,8 +431,9 @@ class PartitionLog(ReadableLog):
             parts.append(segment.unsynced(segment.size if position is None else position))
         names: tuple[str, ...] = ()
         directory: str | None = None
-        if self._names_version != self._names_synced or transactions:
+        if self._names_version != self._names_synced or transactions or snapshots:
             names = (f"{self._directory}/{METADATA_NAME}", f"{self._directory}/{EPOCHS_NAME}")
+            names += tuple(self._segments.snapshots.paths(snapshots))
             directory = self._directory
         return FlushPlan(
             up_to=self.end_offset,
@@ -440,6 +442,7 @@ class PartitionLog(ReadableLog):
             names=names,
             directory=directory,
             transactions=transactions,
+            snapshots=snapshots,
             names_version=self._names_version,
             writes_again=self._sync_failed,
         )
@@ -451,6 +454,7 @@ class PartitionLog(ReadableLog):
         self._has_names = self._has_names or plan.has_new_names
         for index, count in plan.transactions:
             index.synced(count)
+        self._segments.snapshots.synced(plan.snapshots)
         self._sync_failed = False
 
     def flush_failed(self) -> None:
@@ -468,10 +472,14 @@ class PartitionLog(ReadableLog):
                 raise
             self.flushed(plan)
 
-    def close(self) -> None:
-        """Flush, and leave what makes the next start short."""
+    def seal(self) -> None:
+        """Nothing is appended any more: what `close` flushes is there."""
         self._segments.active.seal()
         self._segments.snapshots.take(self.end_offset, self._producers)
+
+    def close(self) -> None:
+        """Flush, and leave what makes the next start short."""
+        self.seal()
         self.flush()
         for segment in self._segments:
             segment.write_indexes(sync=False)

@@ -311,8 +311,10 @@ class ProducerStates:
                 )
         for producer_id, batches in found.items():
             state = self.producers[producer_id]
-            if state.batches and batches[-1].last_offset == state.batches[-1].last_offset:
-                state.batches = batches[-BATCHES_KEPT:]
+            if state.batches:
+                last = state.batches[-1]
+                before = [batch for batch in batches if batch.last_offset < last.last_offset]
+                state.batches = [*before, last][-BATCHES_KEPT:]
 
 
 def _check_sequence(header: BatchHeader, state: ProducerState, offset: int) -> None:

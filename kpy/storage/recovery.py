@@ -35,6 +35,7 @@ from kpy.storage.log_config import INT64_MAX, LogConfig
 from kpy.storage.offset_index import IndexCorrupt
 from kpy.storage.partition_log import PartitionLog
 from kpy.storage.producer_states import SNAPSHOT_SUFFIX, CompletedTransaction, ProducerStates, SnapshotCorrupt
+from kpy.storage.restart_points import secure
 from kpy.storage.segment import Segment
 from kpy.storage.segment_files import (
     INDEX_SUFFIXES,
@@ -86,7 +87,8 @@ def load_log(
     if (*epochs.epochs, *epochs.start_offsets) != stored:
         epochs.store()
     loading.load_transactions(segments)
-    producers = loading.load_producers(segments, snapshots, end_offset)
+    recovery_point = end_offset if known.clean else min(known.recovery_point or 0, end_offset)
+    producers = loading.load_producers(segments, snapshots, recovery_point, end_offset)
     if loading.changed:
         files.sync_directory(directory)
     log = PartitionLog(
@@ -101,11 +103,12 @@ def load_log(
         producers=producers,
         log_start_offset=log_start_offset,
         end_offset=end_offset,
-        recovery_point=end_offset if known.clean else min(known.recovery_point or 0, end_offset),
+        recovery_point=recovery_point,
         sparse_before=known.sparse_before,
     )
     if known.recovery_point is None and not known.clean:
         log.flush()  # now it can be known
+        secure(log)
     return log
 
 
@@ -245,35 +248,51 @@ class _Loading:
             if has_markers:
                 self._lost_transactions.add(segment.base_offset)
 
-    def load_producers(self, segments: Segments, snapshots: list[int], end_offset: int) -> ProducerStates:
-        """Pass 5. The producers as of the end offset. Kept are the snapshots of segments' bases, and the last one.
+    def load_producers(
+        self, segments: Segments, snapshots: list[int], recovery_point: int, end_offset: int
+    ) -> ProducerStates:
+        """Pass 5. The producers as of the end offset.
 
-        One of before the first segment tells nothing of what was between.
+        Kept are the snapshots of segments' bases, the last one, and the last up to the recovery point, for a later one
+        may not be on the disk. One of before the first segment tells nothing of what was between.
         """
         usable = [offset for offset in snapshots if segments.first_base_offset <= offset <= end_offset]
-        kept = [offset for offset in usable if offset in segments.base_offsets or offset == usable[-1]]
+        needed = {*segments.base_offsets, *usable[-1:], *[each for each in usable if each <= recovery_point][-1:]}
+        kept = [offset for offset in usable if offset in needed]
         for offset in set(snapshots) - set(kept):
-            self._remove(file_name(offset, SNAPSHOT_SUFFIX))
-        producers = ProducerStates()
+            self._remove(file_name(offset, SNAPSHOT_SUFFIX), is_lasting=offset > end_offset)
+        producers = self._newest(kept, end_offset)
         latest = min(self._lost_transactions, default=end_offset)
-        for offset in [offset for offset in reversed(kept) if offset <= latest]:
+        if latest < producers.end_offset:  # the snapshot knows the producers better than the log, and no transactions
+            self._replay(segments, self._newest(kept, latest), producers.end_offset, end_offset)
+        if producers.producers:
+            producers.restore_history(_headers_before(segments, producers.end_offset))
+        self._replay(segments, producers, end_offset, end_offset)
+        producers.end_offset = end_offset
+        synced_before = end_offset + 1 if self._known.clean else recovery_point + 1
+        segments.snapshots = Snapshots(
+            self._files, self._directory, kept, restart_point=recovery_point, synced_before=synced_before
+        )
+        return producers
+
+    def _newest(self, snapshots: list[int], up_to: int) -> ProducerStates:
+        """The producers in the newest sound snapshot up to that offset; those that are not sound go."""
+        for offset in [offset for offset in reversed(snapshots) if offset <= up_to]:
             name = file_name(offset, SNAPSHOT_SUFFIX)
             try:
-                producers = ProducerStates.decode(self._files.read(f"{self._directory}/{name}") or b"", offset)
-                break
+                return ProducerStates.decode(self._files.read(f"{self._directory}/{name}") or b"", offset)
             except SnapshotCorrupt as reason:
                 _logger.warning("%s/%s: ignoring a snapshot: %s", self._directory, name, reason)
                 self._remove(name)
-                kept.remove(offset)
-        if producers.producers:
-            producers.restore_history(_headers_before(segments, producers.end_offset))
-        for segment, header, batch in _batches_from(segments, producers.end_offset, end_offset):
+                snapshots.remove(offset)
+        return ProducerStates()
+
+    def _replay(self, segments: Segments, producers: ProducerStates, up_to: int, end_offset: int) -> None:
+        """Have the producers learn from the batches behind them, and the indexes the transactions that they lost."""
+        for segment, header, batch in _batches_between(segments, producers.end_offset, up_to, end_offset):
             done = replay_batch(producers, header, batch)
             if done is not None and done.aborted and segment.base_offset in self._lost_transactions:
                 segment.transactions.append(done.as_aborted())
-        producers.end_offset = end_offset
-        segments.snapshots = Snapshots(self._files, self._directory, kept)
-        return producers
 
     def _remove_segments(self, bases: list[int]) -> None:
         """The newest first, and each for good: what a power cut leaves of them has no hole that it had not before."""
@@ -282,9 +301,10 @@ class _Loading:
             remove_segment(self._files, self._directory, base)
             self._files.sync_directory(self._directory)
 
-    def _remove(self, name: str) -> None:
+    def _remove(self, name: str, *, is_lasting: bool = True) -> None:
+        """`is_lasting`: it may not be there again after a power cut."""
         self._files.remove(f"{self._directory}/{name}")
-        self.changed = True
+        self.changed |= is_lasting
 
 
 def _is_numbered(name: str, suffix: str) -> bool:
@@ -313,12 +333,17 @@ def replay_batch(producers: ProducerStates, header: BatchHeader, batch: Buffer) 
     return producers.transaction_ended(header, marker, offset=header.base_offset, timestamp=header.max_timestamp)
 
 
-def _batches_from(segments: Segments, offset: int, end_offset: int) -> Iterator[tuple[Segment, BatchHeader, Buffer]]:
+def _batches_between(
+    segments: Segments, offset: int, up_to: int, end_offset: int
+) -> Iterator[tuple[Segment, BatchHeader, Buffer]]:
     for segment, segment_end in segments.with_ends(offset, end_offset):
-        if segment_end > offset:
+        if segment_end > offset and segment.base_offset < up_to:
             _verify(segment, segment_end)
             for batch in segment.batches(offset):
-                yield segment, RecordBatch(batch).header, batch
+                header = RecordBatch(batch).header
+                if header.base_offset >= up_to:
+                    return
+                yield segment, header, batch
 
 
 def _verify(segment: Segment, segment_end: int) -> None:

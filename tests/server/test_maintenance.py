@@ -11,7 +11,9 @@ from trio.testing import MockClock
 from kpy.config import BrokerConfig
 from kpy.protocol.records import build_batch
 from kpy.server.clock import TrioClock
+from kpy.server.flushing import Flusher
 from kpy.server.maintenance import Checkpoints, expire_producers_forever, open_logs, write_checkpoints_forever
+from kpy.server.timers import Timers
 from kpy.server.workers import inline
 from kpy.storage.log_directory import LogDirectory
 from kpy.storage.memory_files import MemoryFiles
@@ -41,7 +43,7 @@ async def test_a_checkpoint_keeps_the_log_start_across_a_kill(autojump_clock: Mo
     config = BrokerConfig({"log.flush.offset.checkpoint.interval.ms": "500"})
 
     with trio.move_on_after(0.6):
-        await write_checkpoints_forever(Checkpoints(logs, inline), config)
+        await write_checkpoints_forever(Checkpoints(logs, inline, Flusher(inline, Timers(), is_durable=False)), config)
     logs.close(clean=False)
 
     reopened = LogDirectory.open(files).get("t", 0)

@@ -35,7 +35,9 @@ from tests.server.client import (
     produce_request,
     running,
 )
+from tests.server.test_damage import point_on_disk
 from tests.server.test_flushing import until
+from tests.server.test_restart import idempotent, new_producer_id
 from tests.server.test_retention import TOPIC, alter
 
 SEGMENT_BYTES = 1000
@@ -178,6 +180,20 @@ async def test_creating_and_deleting(tmp_path: Path, monkeypatch: pytest.MonkeyP
             assert deleted.topics[0].partitions[0].low_watermark == 7
             request = DeleteTopicsRequest(topics=[DeleteTopicState(name="t", topic_id=UUID(int=0))], timeout_ms=1000)
             assert (await client.ask(request, 6, DeleteTopicsResponse)).responses[0].error_code == 0
+
+
+async def test_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is known of producers is on the disk before a checkpoint says so, and nobody waits for it."""
+    settings = {"log_flush_offset_checkpoint_interval_ms": "10"}
+    async with watched(tmp_path, monkeypatch, **settings) as (serving, syncs):
+        client = await serving.connect()
+        await client.create_topic("t", 1, {"flush.ms": "1"})
+        producer_id = await new_producer_id(client)
+        syncs.gate.clear()
+        for sequence in range(10):
+            assert await idempotent(client, producer_id, sequence, "v") == (0, sequence)
+        syncs.gate.set()
+        await until(lambda: point_on_disk(tmp_path, "t") == 10)
 
 
 async def test_retention_that_closes_the_only_segment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,9 +123,11 @@ async def values(client: Client, topic: str, offset: int = 0) -> list[bytes | No
     return found
 
 
-async def idempotent(client: Client, producer_id: int, sequence: int, *values: str) -> tuple[int, int]:
+async def idempotent(
+    client: Client, producer_id: int, sequence: int, *values: str, topic: str = "t"
+) -> tuple[int, int]:
     records = batch(*values, producer_id=producer_id, producer_epoch=0, base_sequence=sequence)
-    response = await client.ask(produce_request("t", records=records), 9, ProduceResponse)
+    response = await client.ask(produce_request(topic, records=records), 9, ProduceResponse)
     answered = response.responses[0].partition_responses[0]
     return answered.error_code, answered.base_offset
 

@@ -100,6 +100,15 @@ class Directory:
         self.durable = dict(self.names)
         self.pending.clear()
 
+    def copy(self) -> "Directory":
+        """As it is now."""
+        return Directory(
+            {
+                name: entry.copy() if isinstance(entry, Directory) else Node(bytes(entry.content))
+                for name, entry in self.names.items()
+            }
+        )
+
     def survivor(self, random: Random) -> "Directory":
         survives = random.choice((0.0, 0.5, 0.9, 1.0))
         names = dict(self.durable)
@@ -216,6 +225,16 @@ class CrashingFiles:
     def after_power_cut(self) -> "CrashingFiles":
         """What the next process may find if the power was cut."""
         return CrashingFiles(self._chance, self._root.survivor(self._chance))
+
+    def copy(self) -> "CrashingFiles":
+        """The same, of which whatever becomes is nothing to these."""
+        return CrashingFiles(Random(0), self._root.copy())
+
+    def damage(self, path: str, position: int) -> None:
+        """Change a byte that is on the disk."""
+        node = self._node(path)
+        assert node is not None
+        node.content[position] ^= 4
 
     def do(self, change: Callable[[], None]) -> None:
         """Count an operation and do it, or do it for the last time, or not."""

@@ -4,16 +4,21 @@
 what was deleted. However a life ends, `Lives.check` opens what is left and compares.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from random import Random
 from uuid import UUID
 
-from kpy.protocol.records import BatchHeader, RecordBatch, read_batches
+from kpy.protocol.records import HEADER_BYTES, BatchHeader, RecordBatch, read_batches
+from kpy.storage.batch_scan import scan_headers
+from kpy.storage.checkpoints import RECOVERY_POINT, decode_offsets
 from kpy.storage.files import Files
 from kpy.storage.log_config import LogConfig
 from kpy.storage.log_directory import LogDirectory
 from kpy.storage.partition_log import PartitionLog
+from kpy.storage.restart_points import secure
 from tests.storage.batches import NOW_MS, batch
+from tests.storage.crashing_files import CrashingFiles
 
 CONFIG = LogConfig(segment_bytes=450, index_interval_bytes=90)
 TOPICS = ("t", "u")
@@ -115,7 +120,10 @@ class Lives:
         self._log(topic).flush()
         self.ledgers[topic].flushed_end = self.ledgers[topic].end
 
-    def _checkpoint(self, _topic: str) -> None:
+    def _checkpoint(self, topic: str) -> None:
+        log = self._log(topic)
+        secure(log, self.directory.restart_point_on_disk(log), may_flush=self.random.random() < 0.5)
+        self.ledgers[topic].flushed_end = max(self.ledgers[topic].flushed_end, log.recovery_point)
         self.directory.checkpoint()
 
     def _delete_records(self, topic: str) -> None:
@@ -165,8 +173,10 @@ class Lives:
 
     # --- what has to be true
 
-    def check(self, files: Files) -> None:
+    def check(self, files: CrashingFiles) -> None:
         """Open what a life left, compare it with what is known, and go on from there."""
+        for topic, point, damaged in damaged_copies(files, self.random):
+            self._check_damage(topic, point, damaged)
         self.files = files
         self.directory = LogDirectory.open(self.files)
         for topic in TOPICS:
@@ -187,6 +197,16 @@ class Lives:
         self.leader_epoch += 1
         self._create_missing()
 
+    def _check_damage(self, topic: str, point: int, files: CrashingFiles) -> None:
+        """Damage before the recovery point cuts nothing, and what is known of producers is what it was."""
+        ledger = self.ledgers[topic]
+        log = LogDirectory.open(files).get(topic, 0)
+        if log is None or log.topic_id != ledger.topic_id:
+            return
+        assert log.end_offset >= point, "damage cuts what was flushed"
+        if log.end_offset > log.log_start_offset:
+            _check_producers(log, [header for header in ledger.headers if header.next_offset <= log.end_offset])
+
     @staticmethod
     def _survived(log: PartitionLog, ledger: Ledger) -> None:
         """From now on only what is left was ever there."""
@@ -195,6 +215,23 @@ class Lives:
             ledger.batches.clear()
             ledger.first_offset = log.end_offset
         ledger.deleted_before = ledger.maybe_deleted_before = log.log_start_offset
+
+
+def damaged_copies(files: CrashingFiles, random: Random) -> Iterator[tuple[str, int, CrashingFiles]]:
+    """For each log that has any, one of the batches before its recovery point is damaged, one of the last by chance."""
+    for (topic, _), point in decode_offsets(files.read(RECOVERY_POINT) or b"0\n0\n").items():
+        found = [
+            (path, position)
+            for path in (f"{topic}-0/{name}" for name in sorted(files.list(f"{topic}-0")))
+            if path.endswith(".log")
+            for position, header in scan_headers(files.open(path))
+            if header.next_offset <= point
+        ]
+        if found:
+            path, position = random.choice([*found, found[-1]])
+            damaged = files.copy()
+            damaged.damage(path, position + HEADER_BYTES)
+            yield topic, point, damaged
 
 
 def _check(log: PartitionLog, ledger: Ledger) -> None:

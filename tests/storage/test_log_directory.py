@@ -114,6 +114,25 @@ def test_nothing_is_opened_at_the_start(files: Files) -> None:
     assert after_kill.unopened() == ()
 
 
+def test_opening_after_a_clean_stop_waits_for_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log is opened for who asks for it; what an earlier stop left and is outdated may come back."""
+    files = DiskFiles(tmp_path)
+    directory = LogDirectory.open(files)
+    log = directory.create("topic", 0, FIRST)
+    synced: list[str] = []
+    for _ in range(3):
+        append(log, "a")
+        directory.close()
+        directory = LogDirectory.open(files)
+        with monkeypatch.context() as patches:
+            patches.setattr(DiskFiles, "sync_directory", lambda _files, path="": synced.append(path))
+            found = directory.get("topic", 0)
+            assert found is not None
+            log = found
+    assert [name for name in files.list("topic-0") if name.endswith(".snapshot")] == [f"{3:020}.snapshot"]
+    assert synced == []
+
+
 def test_reading_while_deleting(files: Files) -> None:
     """What was read of a log is sent whole, though its topic is deleted meanwhile."""
     directory = LogDirectory.open(files)

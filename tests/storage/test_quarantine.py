@@ -18,6 +18,7 @@ from kpy.storage.log_directory import LogDirectory
 from kpy.storage.memory_files import MemoryFiles
 from kpy.storage.partition_log import PartitionLog
 from kpy.storage.quarantine import Damage, Quarantine
+from kpy.storage.restart_points import secure
 from tests.storage.batches import NOW_MS, batch, sized_batch
 from tests.storage.compacting import compact, new_log, pairs
 from tests.storage.conftest import copy_of
@@ -41,6 +42,7 @@ def filled(config: LogConfig = SMALL, *, clean: bool = True) -> MemoryFiles:
         directory.close()
     else:
         directory.flush()
+        secure(log)
         directory.checkpoint()
     return copy_of(files)
 
@@ -130,7 +132,7 @@ DAMAGES: dict[str, tuple[Callable[[Files], object], list[int]]] = {
 def test_what_damage_costs(damage: str, clean: bool, caplog: pytest.LogCaptureFixture) -> None:
     """Every record of a sound batch is served, others are CORRUPT_MESSAGE; the end stays, and appends go on there.
 
-    So do idempotent producers after a clean shutdown, which left a snapshot of them.
+    So do idempotent producers: there is a snapshot of them, from the clean shutdown or the last checkpoint.
     """
     files = filled(clean=clean)
     DAMAGES[damage][0](files)
@@ -141,11 +143,8 @@ def test_what_damage_costs(damage: str, clean: bool, caplog: pytest.LogCaptureFi
     quarantined = [record for record in caplog.records if "quarantined" in record.message]
     assert bool(quarantined) == (len(served) < COUNT)
     assert [batch.header.base_offset for batch in log.batches(0)] == served
-    if clean:
-        assert log.append(sized(COUNT - 1), leader_epoch=3, now_ms=NOW_MS).duplicate
-        assert log.append(sized(COUNT), leader_epoch=3, now_ms=NOW_MS).base_offset == COUNT
-    else:
-        assert log.append(sized_batch(SIZE), leader_epoch=3, now_ms=NOW_MS).base_offset == COUNT
+    assert log.append(sized(COUNT - 1), leader_epoch=3, now_ms=NOW_MS).duplicate
+    assert log.append(sized(COUNT), leader_epoch=3, now_ms=NOW_MS).base_offset == COUNT
     assert fetch(log, COUNT) == [COUNT]
 
 

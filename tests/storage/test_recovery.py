@@ -13,6 +13,7 @@ from kpy.storage.log_config import LogConfig
 from kpy.storage.log_directory import LogDirectory
 from kpy.storage.memory_files import MemoryFiles
 from kpy.storage.partition_log import AppendOrigin, AppendResult, PartitionLog
+from kpy.storage.restart_points import secure
 from tests.server.failing_files import Disk, FailingFiles, disk
 from tests.storage.batches import NOW_MS, batch, sized_batch
 
@@ -143,6 +144,9 @@ def test_a_flipped_bit(directory: LogDirectory, after_kill: Callable[[], Files])
 def test_flushed_segments_are_not_cut(directory: LogDirectory, after_kill: Callable[[], Files]) -> None:
     """Damage to what was flushed costs no other batch than those that are damaged."""
     directory.flush()
+    log = directory.get("topic", 0)
+    assert log is not None
+    secure(log)
     directory.checkpoint()
     left = after_kill()
     name = "topic-0/00000000000000000010.log"

@@ -12,6 +12,7 @@ from kpy.storage.log_directory import LogDirectory
 from kpy.storage.memory_files import MemoryFiles
 from kpy.storage.offset_index import IndexCorrupt
 from kpy.storage.partition_log import PartitionLog
+from kpy.storage.restart_points import secure
 from kpy.storage.transaction_index import AbortedTransaction, TransactionIndex
 from tests.storage.conftest import copy_of
 from tests.storage.transactions import abort, commit, send
@@ -244,6 +245,7 @@ def test_any_life(data: st.DataObject) -> None:
             del begun[producer_id]
         elif step == "flush":
             directory.flush()
+            secure(log)
             directory.checkpoint()
         elif step in ("kill", "stop"):
             directory.close(clean=step == "stop")
