@@ -45,7 +45,10 @@ class Checkpoints:
         self._securing = trio.Lock()
 
     async def secure_all(self) -> None:
-        """Have on the disk what is known of producers, so that checkpoints may say how far logs are."""
+        """Have on the disk what is known of producers, so that checkpoints may say how far logs are.
+
+        One log after the other: others wait for the same disk, and this is not urgent.
+        """
         for number, log in enumerate(tuple(self._logs.logs().values())):
             try:
                 await self.secure(log)

@@ -29,7 +29,7 @@ from kpy.storage.log_context import LogContext
 from kpy.storage.partition_log import METADATA_NAME, PartitionLog
 from kpy.storage.producer_states import ProducerStates
 from kpy.storage.recovery import LastKnown, load_log
-from kpy.storage.restart_points import remove_superseded, restart_point
+from kpy.storage.restart_points import remove_needless, restart_point
 from kpy.storage.segment import Segment
 from kpy.storage.segments import Segments
 from kpy.storage.snapshots import Snapshots
@@ -350,12 +350,19 @@ class LogDirectory:
                 if closing.failure is not None:
                     raise closing.failure
                 self.checkpoint(high_watermarks)
-                for log in self._logs.values():
-                    remove_superseded(log, self.restart_point_on_disk(log))
+                self._remove_needless()
                 if all(log.known.clean for log in self._unopened.values()):  # what was never recovered has to be
                     self._files.replace(_CLEAN_SHUTDOWN, b'{"version":0,"brokerEpoch":-1}')
         finally:
             self._lock.release()
+
+    def _remove_needless(self) -> None:
+        """Leave no snapshots but those that Kafka would."""
+        for log in self._logs.values():
+            try:
+                remove_needless(log, self.restart_point_on_disk(log))
+            except OSError as error:
+                _logger.error("%s: cannot remove outdated snapshots: %s; the next start will", log.name, error)
 
     # --- loading
 

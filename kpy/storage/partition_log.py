@@ -429,18 +429,15 @@ class PartitionLog(ReadableLog):
                 transactions.append((segment.transactions, count))
             position = segment.position_of(point) if self._sync_failed else 0
             parts.append(segment.unsynced(segment.size if position is None else position))
-        names: tuple[str, ...] = ()
-        directory: str | None = None
-        if self._names_version != self._names_synced or transactions or snapshots:
-            names = (f"{self._directory}/{METADATA_NAME}", f"{self._directory}/{EPOCHS_NAME}")
-            names += tuple(self._segments.snapshots.paths(snapshots))
-            directory = self._directory
+        names = self._segments.snapshots.paths(snapshots)
+        if self._names_version != self._names_synced or transactions:
+            names += [f"{self._directory}/{METADATA_NAME}", f"{self._directory}/{EPOCHS_NAME}"]
         return FlushPlan(
             up_to=self.end_offset,
             parts=parts,
             files=self._files,
             names=names,
-            directory=directory,
+            directory=self._directory if names else None,
             transactions=transactions,
             snapshots=snapshots,
             names_version=self._names_version,

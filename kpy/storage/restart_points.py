@@ -31,9 +31,9 @@ def store(log: PartitionLog, captured: Capture, point_on_disk: int) -> Iterator[
 
     Snapshots that no start needs go first; `point_on_disk` is what the next one may still read in the checkpoint.
     """
-    snapshots = log.segments.snapshots
-    remove_superseded(log, point_on_disk)
-    yield from snapshots.store(captured, lambda: log.is_deleted)
+    if not log.is_deleted:
+        remove_needless(log, point_on_disk)
+        yield from log.segments.snapshots.store(captured, lambda: log.is_deleted)
 
 
 def secure(log: PartitionLog, point_on_disk: int = 0, *, may_flush: bool | None = None) -> None:
@@ -46,7 +46,8 @@ def secure(log: PartitionLog, point_on_disk: int = 0, *, may_flush: bool | None 
             step()
 
 
-def remove_superseded(log: PartitionLog, point_on_disk: int) -> None:
+def remove_needless(log: PartitionLog, point_on_disk: int) -> None:
     """Remove snapshots in the middle of segments that a start from there does not need. Raises OSError."""
     snapshots = log.segments.snapshots
+    snapshots.remove_unfinished()
     snapshots.remove(snapshots.superseded(log.segments.base_offsets, point_on_disk))

@@ -29,7 +29,7 @@ class Capture(NamedTuple):
 class Snapshots:
     """Which there are. Invariant: `offsets` ascend."""
 
-    __slots__ = ("_directory", "_files", "_restart_point", "_unsynced", "offsets")
+    __slots__ = ("_directory", "_files", "_restart_point", "_unfinished", "_unsynced", "offsets")
 
     def __init__(
         self, files: Files, directory: str, offsets: Iterable[int], *, restart_point: int = 0, synced_before: int = 0
@@ -38,6 +38,7 @@ class Snapshots:
         self._files = files
         self._directory = directory
         self._restart_point = restart_point
+        self._unfinished: str | None = None
         self.offsets = sorted(offsets)
         self._unsynced = {offset for offset in self.offsets if offset >= synced_before}
 
@@ -65,9 +66,12 @@ class Snapshots:
 
     def restart_point(self, recovery_point: int, producers: ProducerStates) -> int:
         """What a checkpoint may say; it never goes back."""
-        point = self._newest_synced(recovery_point)
-        if not producers.producers or producers.end_offset <= point:
-            point = recovery_point
+        if self._restart_point >= recovery_point:
+            return self._restart_point
+        point = recovery_point
+        if producers.producers:
+            newest = self._newest_synced(recovery_point)
+            point = recovery_point if producers.end_offset <= newest else newest
         self._restart_point = max(self._restart_point, point)
         return self._restart_point
 
@@ -98,11 +102,13 @@ class Snapshots:
             self._files.replace(unfinished, capture.content, sync=False)
             self._files.sync(unfinished)
 
+        self._unfinished = unfinished
         yield write
         if is_deleted():
-            self._files.remove(unfinished)
+            self.remove_unfinished()
             return
         self._files.rename(unfinished, path)
+        self._unfinished = None
         if capture.offset not in self.offsets:
             insort(self.offsets, capture.offset)
         self._unsynced.add(capture.offset)
@@ -128,6 +134,12 @@ class Snapshots:
         for offset in offsets:
             self._files.remove(self._path(offset))
             self._forget(offset)
+
+    def remove_unfinished(self) -> None:
+        """Remove what is left of one that was not stored after all."""
+        if self._unfinished is not None:
+            self._files.remove(self._unfinished)
+            self._unfinished = None
 
     def retire(self, is_needless: Callable[[int], bool]) -> list[str]:
         """Rename those that are needed no more; returns what they are called now."""

@@ -130,6 +130,19 @@ def test_a_log_that_is_deleted_meanwhile(directory: LogDirectory) -> None:
     assert not any("snapshot" in name for name in names)
 
 
+def test_storing_a_snapshot_that_is_given_up(directory: LogDirectory) -> None:
+    """When it does not get its name, nothing of it is left by a clean stop."""
+    log = new_log(directory, FLUSHED)
+    send_all(log, 2)
+    captured = capture(log)
+    assert captured is not None
+    log.flush()
+    next(store(log, captured, 0))()
+    assert [name for name in directory.files.list("topic-0") if ".snapshot" in name] == [f"{2:020}.snapshot.new.tmp"]
+    directory.close()
+    assert [name for name in directory.files.list("topic-0") if ".snapshot" in name] == [f"{2:020}.snapshot"]
+
+
 def test_a_roll_while_a_snapshot_is_stored(directory: LogDirectory) -> None:
     """At the same offset there is one, and later ones are behind it."""
     log = new_log(directory, FLUSHED)
