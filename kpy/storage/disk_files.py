@@ -68,7 +68,7 @@ class DiskFile:
         return self._opened()
 
     def range(self, position: int, size_bytes: int) -> FileRange:
-        return FileRange(self.pin(), position, size_bytes, self._is_recent(position))
+        return FileRange(self.pin(), position, size_bytes, self._is_recent(position) or None)
 
     def _is_recent(self, position: int) -> bool:
         """Whether what is behind that position is among the last that any file was given."""

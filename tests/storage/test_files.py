@@ -170,11 +170,11 @@ def test_what_is_recent(tmp_path_factory: pytest.TempPathFactory, appends: list[
             written += [(number, opened[number].size + index) for index in range(size)]
             opened[number].append(bytes(size))
         for age, (number, position) in enumerate(reversed(written)):
-            is_recent = opened[number].range(position, 1).is_recent
+            is_recent = opened[number].range(position, 1).is_resident is True
             assert not is_recent or age < 100 + 40
             assert is_recent or age >= 50 - 40
         again = DiskFiles(files.location).open("file0")
-        assert not again.size or not again.range(again.size - 1, 1).is_recent
+        assert not again.size or not again.range(again.size - 1, 1).is_resident
 
 
 # --- how much files take in memory
