@@ -1,9 +1,9 @@
 """The seam between connections and bytes: listening sockets, streams, and who sends what without copying.
 
 Reading and writing try the non-blocking call first and wait for readiness only when the kernel says that it would
-block: a request that is already there costs no trip through the scheduler. File ranges leave with `os.sendfile`; on
-platforms without it, and for ranges in memory, the same parts go out by copy. Either way, what is not in memory is read
-by a worker before (`kpy.server.sending`).
+block: a request that is already there costs no trip through the scheduler. Ranges of files leave with `os.sendfile`,
+whatever their size, in the same packets as what surrounds them; on platforms without it, and for files in memory, the
+same parts go out by copy. Either way, what is not in memory is read by a worker before (`kpy.server.sending`).
 """
 
 import errno
@@ -32,7 +32,6 @@ logger = logging.getLogger(__name__)
 
 Part = Buffer | FileRange
 Wait = Callable[[deque[Part]], Awaitable[None]]
-"""How to wait until more of what is left can be sent."""
 
 ACCEPT_RETRY_SECONDS = 0.1
 ACCEPTED_BETWEEN_CHECKPOINTS = 64
@@ -53,6 +52,8 @@ JOINED_BYTES_MAX = 1 << 12
 """Up to here a range of a file in memory is copied to what surrounds it, for less than a call of its own costs."""
 SENDING_SECONDS_MAX = 0.001
 """How long a reply goes out before others run: a few of its pieces, for a stop after each costs CPU."""
+CORKED_BYTES_MAX = 1 << 16
+"""Up to here a range leaves in the same packets as what follows; to hold back the last of larger ones costs more."""
 _MORE_FOLLOWS = getattr(socket, "MSG_MORE", 0)
 _CORK = getattr(socket, "TCP_CORK", 0)
 
@@ -139,7 +140,7 @@ class SocketStream:
             self._sock.shutdown(socket.SHUT_RD)
 
     def send_now(self, parts: Sequence[Part]) -> Sequence[Part]:
-        """No longer than others may wait, and nothing of a file that may have to be waited for."""
+        """For as long as others may wait, and nothing of a file that may have to be waited for."""
         left = deque(parts)
         try:
             self._send_ready(left)
@@ -158,7 +159,7 @@ class SocketStream:
             self._sending.let_go(self)
 
     def _send_ready(self, left: deque[Part]) -> Wait | None:
-        """Take out and send what goes at once; how to wait until more does, None if nothing is left."""
+        """Send what goes at once, and take it out; how to wait until more goes, None if nothing is left."""
         gathered: list[Buffer] = []
         wait: Wait | None = None
         started = perf_counter()
@@ -173,10 +174,14 @@ class SocketStream:
                 wait = self._let_others_run
         if gathered:
             wait = self._send_gathered(gathered, left) or wait
-        if self._is_corked:
-            self._is_corked = False
-            self._sock.setsockopt(socket.IPPROTO_TCP, _CORK, 0)
+        self._cork(False)
         return wait
+
+    def _cork(self, is_corked: bool) -> None:
+        """Have the kernel gather what it is given into large packets, or send all of it now."""
+        if is_corked != self._is_corked and _CORK:
+            self._sock.setsockopt(socket.IPPROTO_TCP, _CORK, is_corked)
+            self._is_corked = is_corked
 
     def _send_gathered(self, gathered: list[Buffer], left: deque[Part], flags: int = 0) -> Wait | None:
         """All of it; what does not go now is put in front of what is left."""
@@ -192,7 +197,7 @@ class SocketStream:
         return self._wait_writable
 
     def _send_range(self, part: FileRange, gathered: list[Buffer], left: deque[Part]) -> Wait | None:
-        """What was gathered, and of the first that is left as much as one call moves."""
+        """What was gathered, and of the range that is first as much as one call moves."""
         if part.size_bytes <= JOINED_BYTES_MAX and part.fileno() is None:
             gathered.append(part.read())
             left.popleft()
@@ -204,29 +209,24 @@ class SocketStream:
                 part = _cut(left, part, is_rest_resident=None)
         if gathered and (wait := self._send_gathered(gathered, left, _MORE_FOLLOWS)):
             return wait
-        content, position, size_bytes = part.content, part.position, part.size_bytes
-        if size_bytes > PIECE_BYTES_MAX:
-            size_bytes = PIECE_BYTES_MAX
-        elif _CORK and not self._is_corked and len(left) > 1:
-            self._sock.setsockopt(socket.IPPROTO_TCP, _CORK, 1)
-            self._is_corked = True
+        self._cork(part.size_bytes <= CORKED_BYTES_MAX and (self._is_corked or len(left) > 1))
         try:
-            sent = self._send_file(content, position, size_bytes)
+            sent = self._send_file(part.content, part.position, min(part.size_bytes, PIECE_BYTES_MAX))
         except BlockingIOError:
             return self._wait_writable
         if sent == part.size_bytes:
             left.popleft()
         else:
-            left[0] = FileRange(content, position + sent, part.size_bytes - sent, True)
+            left[0] = FileRange(part.content, part.position + sent, part.size_bytes - sent, True)
         return None
 
     def _send_file(self, content: Content, position: int, size_bytes: int) -> int:
         """All of the bytes were promised: with fewer, what follows on the connection would be taken for them."""
+        if content.is_cut(position, size_bytes):
+            raise StreamClosed("the file was cut before the end of the range that was promised")
         fileno = content.fileno() if hasattr(os, "sendfile") else None
         if fileno is None:
             sent = self._sock.send(content.read_at(position, min(size_bytes, COPY_BYTES_MAX)))
-        elif content.is_cut(position, size_bytes):
-            raise StreamClosed("the file was cut before the end of the range that was promised")
         else:
             sent = os.sendfile(self._sock.fileno(), fileno, position, size_bytes)
         if not sent:
