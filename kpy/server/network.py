@@ -100,6 +100,7 @@ class SocketStream:
         self._sending = sending or Sending()
         self._aborted_because = ""
         self._is_corked = False
+        self._must_let_others_run = False
         self._arrivals = arrivals
         self._watched = None if arrivals is None else arrivals.watch(sock)
 
@@ -143,7 +144,7 @@ class SocketStream:
         """For as long as others may wait, and nothing of a file that may have to be waited for."""
         left = deque(parts)
         try:
-            self._send_ready(left)
+            self._must_let_others_run = self._send_ready(left) is _let_others_run
         except OSError as error:
             raise StreamClosed(self._aborted_because or str(error)) from error
         return left
@@ -151,6 +152,9 @@ class SocketStream:
     async def send(self, parts: Sequence[Part]) -> None:
         left = deque(parts)
         try:
+            if self._must_let_others_run:
+                self._must_let_others_run = False
+                await _let_others_run(left)
             while wait := self._send_ready(left):
                 await wait(left)
         except (OSError, trio.ClosedResourceError) as error:
@@ -168,10 +172,10 @@ class SocketStream:
             if not isinstance(part, FileRange):
                 gathered.append(part)
                 left.popleft()
-            elif perf_counter() - started < SENDING_SECONDS_MAX:
-                wait = self._send_range(part, gathered, left)
-            else:
-                wait = self._let_others_run
+                continue
+            wait = self._send_range(part, gathered, left)
+            if wait is None and perf_counter() - started >= SENDING_SECONDS_MAX:
+                wait = _let_others_run
         if gathered:
             wait = self._send_gathered(gathered, left) or wait
         self._cork(False)
@@ -248,10 +252,6 @@ class SocketStream:
         piece = _cut(left, part, is_rest_resident=False)
         await self._sending.make_ready(piece.content, piece.position, piece.size_bytes)
 
-    @staticmethod
-    async def _let_others_run(_left: deque[Part]) -> None:
-        await trio.lowlevel.checkpoint()
-
     def abort(self, reason: str) -> None:
         self._aborted_because = reason
         self.close()
@@ -262,6 +262,10 @@ class SocketStream:
                 self._arrivals.forget(self._sock)
             trio.lowlevel.notify_closing(self._sock)
             self._sock.close()
+
+
+async def _let_others_run(_left: deque[Part]) -> None:
+    await trio.lowlevel.checkpoint()
 
 
 def _cut(left: deque[Part], part: FileRange, *, is_rest_resident: bool | None) -> FileRange:
