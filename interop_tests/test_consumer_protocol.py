@@ -1,7 +1,7 @@
 """Groups of the consumer protocol (KIP-848), with Java's consumer and confluent-kafka's: shares, takeovers, patterns,
 static members, restarts, and a group that goes over to the protocol and back while it works."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 
 import pytest
@@ -23,7 +23,8 @@ QUICK = {
     "consumer.session.timeout.ms": "6000",
     "consumer.assignment.interval.ms": "0",
 }
-
+LONG_ENOUGH_FOR_A_JAVA_PROCESS_MS = "45000"
+"""A session that does not end while a member starts again on a busy machine."""
 
 MODERN = {kind.name: kind for kind in KINDS if kind.name in ("confluent-kafka", "java")}
 """The libraries that know the protocol."""
@@ -40,12 +41,16 @@ def library(request: pytest.FixtureRequest) -> MemberKind:
 def group(broker: Broker, unique: Callable[[str], str]) -> str:
     """A group id whose group will be quick: configs of groups are set before there is one."""
     name = unique("group")
-    configs = [(key, 0, value) for key, value in QUICK.items()]
-    request = IncrementalAlterConfigsRequest(resources=[(GROUP, name, configs)], validate_only=False)
+    configure(broker, name, QUICK)
+    return name
+
+
+def configure(broker: Broker, group: str, settings: Mapping[str, str]) -> None:
+    configs = [(key, 0, value) for key, value in settings.items()]
+    request = IncrementalAlterConfigsRequest(resources=[(GROUP, group, configs)], validate_only=False)
     with Wire(broker) as wire:
         [response] = wire.ask(request, 1).responses
     assert response.error_code == 0, response
-    return name
 
 
 class Members:
@@ -149,8 +154,11 @@ def test_a_pattern_finds_new_topics(
     eventually(lambda: "found" in member.values, "a record of the new topic", within_s=PATIENCE_S)
 
 
-def test_a_static_member_comes_back(clients: Clients, library: MemberKind, members: Members) -> None:
+def test_a_static_member_comes_back(
+    clients: Clients, broker: Broker, library: MemberKind, members: Members, group: str
+) -> None:
     """It has what it had, and the other member notices nothing."""
+    configure(broker, group, {"consumer.session.timeout.ms": LONG_ENOUGH_FOR_A_JAVA_PROCESS_MS})
     topic = clients.topic(partitions=4)
     one = members.start(library, topic, instance="one")
     other = members.start(library, topic, instance="other")

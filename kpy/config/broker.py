@@ -348,9 +348,8 @@ class BrokerConfig(Options):
     )
     log_preallocate: bool = boolean(
         False,
-        "whether a segment's file has its full size from the start",
+        "whether a segment's file has its full size from the start. Refused if true: files grow as they are written",
         update_mode=CLUSTER_WIDE,
-        without_effect="files grow as they are written",
     )
 
     def __init__(
@@ -414,6 +413,8 @@ class BrokerConfig(Options):
             option = self.options["group.min.session.timeout.ms"]
             problem = f"must not exceed group.max.session.timeout.ms ({self.group_max_session_timeout_ms})"
             raise option.error(str(self.group_min_session_timeout_ms), problem)
+        if self.log_preallocate:
+            raise self.options["log.preallocate"].error("true", "kpy's files grow as they are written")
         self._check_consumer_groups()
         self._check_cleaning()
         assert self.client_listeners

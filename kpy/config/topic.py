@@ -173,9 +173,8 @@ class TopicConfig(Options):
     )
     preallocate: bool = boolean(
         False,
-        "whether a segment's file has its full size from the start",
+        "whether a segment's file has its full size from the start. Refused if true: files grow as they are written",
         synonyms=default_of("log.preallocate"),
-        without_effect="files grow as they are written",
     )
     remote_log_copy_disable: bool = boolean(
         False, "whether nothing more goes to the remote tier", without_effect=NO_TIERS
@@ -246,6 +245,9 @@ class TopicConfig(Options):
         if self.remote_storage_enable:
             message = "Tiered storage is disabled in the broker: a topic cannot have remote.storage.enable=true"
             raise ConfigError("remote.storage.enable", "true", message)
+        if self.preallocate:
+            message = "a topic cannot have preallocate=true: files grow as they are written"
+            raise ConfigError("preallocate", "true", message)
 
 
 def broker_defaults(broker: BrokerConfig) -> dict[str, Value]:

@@ -17,7 +17,7 @@ from kpy.groups.group import GroupType
 from kpy.groups.java import hash_map_order
 from kpy.groups.member import NO_ASSIGNMENT, Member, ParkedJoin
 from kpy.groups.records import empty_group, group_record
-from kpy.groups.states import GroupState, check_move, check_recorded_move
+from kpy.groups.states import RECORDED, GroupState, check_move, check_recorded_move
 from kpy.protocol.embedded import ConsumerProtocolSubscription
 from kpy.protocol.errors import DecodeError, ErrorCode, KafkaError
 from kpy.protocol.group_records import GroupMetadataValue, OffsetCommitValue
@@ -361,6 +361,15 @@ class ClassicGroup:
         except DecodeError:
             return None
         return frozenset(topics)
+
+    def durable_state(self) -> GroupMetadataValue | None:
+        """What a replay of the log must give again: the group, or while a round is under way its last record."""
+        if self.stored is None or self.state not in RECORDED:
+            return self.stored
+        if not self.members:
+            return empty_group(self.protocol_type or "", self.generation, self.state_timestamp_ms)
+        assignment = {member_id: member.assignment for member_id, member in self.members.items()}
+        return self.generation_value(self.members.values(), assignment, leader=self.leader)
 
     def check_invariants(self) -> None:
         """Raise if the group contradicts itself; tests call it after every step."""

@@ -110,9 +110,9 @@ class GroupTable:
     # --- for tests ---
 
     def durable_state(self) -> object:
-        """What a replay of the log must give again: of classic groups the last record, of others what they are."""
+        """What a replay of the log must give again."""
         classic = {
-            group.group_id: group.stored
+            group.group_id: group.durable_state()
             for group in self
             if isinstance(group, ClassicGroup) and group.stored is not None
         }

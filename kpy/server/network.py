@@ -1,9 +1,9 @@
 """The seam between connections and bytes: listening sockets, streams, and who sends what without copying.
 
 Reading and writing try the non-blocking call first and wait for readiness only when the kernel says that it would
-block: a request that is already there costs no trip through the scheduler. File ranges leave with `os.sendfile`; on
-platforms without it, and for ranges in memory, the same parts go out by copy. Either way, what is not in memory is read
-by a worker before (`kpy.server.sending`).
+block: a request that is already there costs no trip through the scheduler. Ranges of files leave with `os.sendfile`,
+whatever their size, in the same packets as what surrounds them; on platforms without it, and for files in memory, the
+same parts go out by copy. Either way, what is not in memory is read by a worker before (`kpy.server.sending`).
 """
 
 import errno
@@ -12,8 +12,10 @@ import os
 import resource
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from time import perf_counter
 from typing import NamedTuple, Protocol
@@ -29,6 +31,7 @@ from kpy.storage.files import Content, FileRange
 logger = logging.getLogger(__name__)
 
 Part = Buffer | FileRange
+Wait = Callable[[deque[Part]], Awaitable[None]]
 
 ACCEPT_RETRY_SECONDS = 0.1
 ACCEPTED_BETWEEN_CHECKPOINTS = 64
@@ -45,11 +48,14 @@ ACCEPT_ERRORS_OF_THE_PEER = {
 }  # fmt: skip
 """Errors of the network that wait on the new socket: accept(2) says to try again."""
 COPY_BYTES_MAX = 1 << 18
-SMALL_RANGE_BYTES = 1 << 14
-"""Up to here a file range is read and sent together with what surrounds it: one call, and one wake-up of the peer."""
+JOINED_BYTES_MAX = 1 << 12
+"""Up to here a range of a file in memory is copied to what surrounds it, for less than a call of its own costs."""
 SENDING_SECONDS_MAX = 0.001
 """How long a reply goes out before others run: a few of its pieces, for a stop after each costs CPU."""
+CORKED_BYTES_MAX = 1 << 16
+"""Up to here a range leaves in the same packets as what follows; to hold back the last of larger ones costs more."""
 _MORE_FOLLOWS = getattr(socket, "MSG_MORE", 0)
+_CORK = getattr(socket, "TCP_CORK", 0)
 
 
 class StreamClosed(Exception):
@@ -104,7 +110,8 @@ class SocketStream:
         self.peer = str(sock.getpeername()[0])
         self._sending = sending or Sending()
         self._aborted_because = ""
-        self._sending_since = 0.0
+        self._is_corked = False
+        self._must_let_others_run = False
         self._arrivals = arrivals
         self._watched = None if arrivals is None else arrivals.watch(sock)
         self.is_served_in_rounds = self._watched is not None
@@ -159,112 +166,116 @@ class SocketStream:
             self._sock.shutdown(socket.SHUT_RD)
 
     def send_now(self, parts: Sequence[Part]) -> Sequence[Part]:
-        """Nothing, if there is a range among them that is large or may have to be waited for."""
-        buffers: list[Buffer] = []
+        """For as long as others may wait, and nothing of a file that may have to be waited for."""
+        left = deque(parts)
         try:
-            for part in parts:
-                if isinstance(part, FileRange):
-                    read = _read_now(part) if part.size_bytes <= SMALL_RANGE_BYTES else None
-                    if read is None:
-                        return parts
-                    buffers.append(read)
-                else:
-                    buffers.append(part)
-            data = b"".join(buffers)
-            sent = self._sock.send(data)
-        except BlockingIOError:
-            sent = 0
+            self._must_let_others_run = self._send_ready(left) is _let_others_run
         except OSError as error:
             raise StreamClosed(self._aborted_because or str(error)) from error
-        return () if sent == len(data) else (memoryview(data)[sent:],)
+        return left
 
     async def send(self, parts: Sequence[Part]) -> None:
-        self._sending_since = perf_counter()
+        left = deque(parts)
         try:
-            buffers: list[Buffer] = []
-            for part in parts:
-                if not isinstance(part, FileRange):
-                    buffers.append(part)
-                elif part.size_bytes <= SMALL_RANGE_BYTES:
-                    buffers.append(await self._read(part))
-                else:
-                    if buffers:
-                        await self._send_all(b"".join(buffers), parts, _MORE_FOLLOWS)
-                        buffers = []
-                    await self._send_range(part, parts)
-            if buffers:
-                await self._send_all(b"".join(buffers), parts)
+            if self._must_let_others_run:
+                self._must_let_others_run = False
+                await _let_others_run(left)
+            while wait := self._send_ready(left):
+                await wait(left)
         except (OSError, trio.ClosedResourceError) as error:
             raise StreamClosed(self._aborted_because or str(error)) from error
         finally:
             self._sending.let_go(self)
 
-    async def _wait_writable(self, parts: Sequence[Part]) -> None:
-        """Wait for the peer to take more, with the files of what is being sent held."""
-        self._sending.hold(self, [part.content for part in parts if isinstance(part, FileRange)])
-        await trio.lowlevel.wait_writable(self._sock)
-        self._sending_since = perf_counter()
+    def _send_ready(self, left: deque[Part]) -> Wait | None:
+        """Send what goes at once, and take it out; how to wait until more goes, None if nothing is left."""
+        gathered: list[Buffer] = []
+        wait: Wait | None = None
+        started = perf_counter()
+        while left and wait is None:
+            part = left[0]
+            if not isinstance(part, FileRange):
+                gathered.append(part)
+                left.popleft()
+                continue
+            wait = self._send_range(part, gathered, left)
+            if wait is None and perf_counter() - started >= SENDING_SECONDS_MAX:
+                wait = _let_others_run
+        if gathered:
+            wait = self._send_gathered(gathered, left) or wait
+        self._cork(False)
+        return wait
 
-    async def _read(self, file_range: FileRange) -> Buffer:
-        data = _read_now(file_range)
-        if data is not None:
-            return data
-        content, position, size_bytes = file_range.content, file_range.position, file_range.size_bytes
-        await self._sending.make_ready(content, position, size_bytes)
-        return _read_all(content, position, size_bytes)
+    def _cork(self, is_corked: bool) -> None:
+        """Have the kernel gather what it is given into large packets, or send all of it now."""
+        if is_corked != self._is_corked and _CORK:
+            self._sock.setsockopt(socket.IPPROTO_TCP, _CORK, is_corked)
+            self._is_corked = is_corked
 
-    async def _send_all(self, data: Buffer, parts: Sequence[Part], flags: int = 0) -> None:
+    def _send_gathered(self, gathered: list[Buffer], left: deque[Part], flags: int = 0) -> Wait | None:
+        """All of it; what does not go now is put in front of what is left."""
+        data = gathered[0] if len(gathered) == 1 else b"".join(gathered)
+        gathered.clear()
         try:
             sent = self._sock.send(data, flags)
         except BlockingIOError:
             sent = 0
         if sent == len(data):
-            return
-        rest = memoryview(data)[sent:]
-        while rest:
-            await self._wait_writable(parts)
-            try:
-                rest = rest[self._sock.send(rest, flags) :]
-            except BlockingIOError:
-                continue
+            return None
+        left.appendleft(memoryview(data)[sent:])
+        return self._wait_writable
 
-    async def _send_range(self, file_range: FileRange, parts: Sequence[Part]) -> None:
-        content = file_range.content
+    def _send_range(self, part: FileRange, gathered: list[Buffer], left: deque[Part]) -> Wait | None:
+        """What was gathered, and of the range that is first as much as one call moves."""
+        if part.size_bytes <= JOINED_BYTES_MAX and part.fileno() is None:
+            gathered.append(part.read())
+            left.popleft()
+            return None
+        if not part.is_resident:
+            if must_read_ahead(part):
+                return partial(self._read_ahead, part)
+            if part.size_bytes > PIECE_BYTES_MAX:
+                part = _cut(left, part, is_rest_resident=None)
+        if gathered and (wait := self._send_gathered(gathered, left, _MORE_FOLLOWS)):
+            return wait
+        self._cork(part.size_bytes <= CORKED_BYTES_MAX and (self._is_corked or len(left) > 1))
+        try:
+            sent = self._send_file(part.content, part.position, min(part.size_bytes, PIECE_BYTES_MAX))
+        except BlockingIOError:
+            return self._wait_writable
+        if sent == part.size_bytes:
+            left.popleft()
+        else:
+            left[0] = FileRange(part.content, part.position + sent, part.size_bytes - sent, True)
+        return None
+
+    def _send_file(self, content: Content, position: int, size_bytes: int) -> int:
+        """All of the bytes were promised: with fewer, what follows on the connection would be taken for them."""
+        if content.is_cut(position, size_bytes):
+            raise StreamClosed("the file was cut before the end of the range that was promised")
         fileno = content.fileno() if hasattr(os, "sendfile") else None
-        position, end = file_range.position, file_range.position + file_range.size_bytes
-        ready_until = position
-        was_cold = position <= content.brought_until < position + PIECE_BYTES_MAX  # the next of a cold catch-up
-        is_recent = file_range.is_recent
-        while position < end:
-            if position >= ready_until:
-                ready_until = min(position + PIECE_BYTES_MAX, end)
-                size = ready_until - position
-                is_resident = partial(content.is_resident, position, size)
-                was_cold = must_read_ahead(was_cold=was_cold, is_recent=is_recent, is_resident=is_resident)
-                if was_cold:
-                    await self._sending.make_ready(content, position, size)
-            if fileno is None:
-                size = min(COPY_BYTES_MAX, ready_until - position)
-                await self._send_all(_read_all(content, position, size), parts)
-                position += size
-                continue
-            if content.is_cut(position, ready_until - position):
-                raise StreamClosed("the file was cut before the end of the range that was promised")
-            try:
-                sent = os.sendfile(self._sock.fileno(), fileno, position, ready_until - position)
-            except BlockingIOError:
-                waited_since = trio.current_time()
-                await self._wait_writable(parts)
-                if trio.current_time() - waited_since > RESIDENT_SECONDS:
-                    ready_until = position
-                    is_recent = False
-                continue
-            if sent == 0:
-                raise StreamClosed(f"the file ended {end - position} bytes before the range that was promised")
-            position += sent
-            if perf_counter() - self._sending_since >= SENDING_SECONDS_MAX:
-                await trio.lowlevel.checkpoint()
-                self._sending_since = perf_counter()
+        if fileno is None:
+            sent = self._sock.send(content.read_at(position, min(size_bytes, COPY_BYTES_MAX)))
+        else:
+            sent = os.sendfile(self._sock.fileno(), fileno, position, size_bytes)
+        if not sent:
+            raise StreamClosed(f"the file ended {size_bytes} bytes before the range that was promised")
+        return sent
+
+    async def _wait_writable(self, left: deque[Part]) -> None:
+        """Wait for the peer to take more, with the files of what is left held."""
+        waited_since = trio.current_time()
+        self._sending.hold(self, [part.content for part in left if isinstance(part, FileRange)])
+        await trio.lowlevel.wait_writable(self._sock)
+        if trio.current_time() - waited_since > RESIDENT_SECONDS:
+            for number, part in enumerate(left):
+                if isinstance(part, FileRange) and part.is_resident:
+                    left[number] = replace(part, is_resident=None)
+
+    async def _read_ahead(self, part: FileRange, left: deque[Part]) -> None:
+        """Have a piece of the range that is first read."""
+        piece = _cut(left, part, is_rest_resident=False)
+        await self._sending.make_ready(piece.content, piece.position, piece.size_bytes)
 
     def abort(self, reason: str) -> None:
         self._aborted_because = reason
@@ -278,20 +289,17 @@ class SocketStream:
             self._sock.close()
 
 
-def _read_now(file_range: FileRange) -> Buffer | None:
-    """The bytes of a range; None if the disk would have to be waited for."""
-    content, position, size_bytes = file_range.content, file_range.position, file_range.size_bytes
-    if file_range.is_recent:
-        return _read_all(content, position, size_bytes)
-    return content.read_if_resident(position, size_bytes)
+async def _let_others_run(_left: deque[Part]) -> None:
+    await trio.lowlevel.checkpoint()
 
 
-def _read_all(content: Content, position: int, size: int) -> Buffer:
-    """All of the bytes that were promised: with fewer, what follows on the connection would be taken for them."""
-    data = content.read_at(position, size)
-    if len(data) != size:
-        raise StreamClosed(f"the file ended {size - len(data)} bytes before the range that was promised")
-    return data
+def _cut(left: deque[Part], part: FileRange, *, is_rest_resident: bool | None) -> FileRange:
+    """Make of the range that is first a piece, which is resident, and a rest."""
+    content, position, size_bytes = part.content, part.position, min(part.size_bytes, PIECE_BYTES_MAX)
+    piece = left[0] = FileRange(content, position, size_bytes, True)
+    if size_bytes < part.size_bytes:
+        left.insert(1, FileRange(content, position + size_bytes, part.size_bytes - size_bytes, is_rest_resident))
+    return piece
 
 
 class Endpoint(NamedTuple):

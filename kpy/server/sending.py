@@ -9,7 +9,7 @@ closed.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Protocol
 
@@ -17,7 +17,7 @@ import trio
 
 from kpy.server.log_limit import OncePerSecond
 from kpy.server.workers import RunInWorker, inline
-from kpy.storage.files import Content
+from kpy.storage.files import Content, FileRange
 
 logger = logging.getLogger(__name__)
 
@@ -32,14 +32,18 @@ HELD_BYTES_MAX = 1 << 32
 LOOK_SECONDS = 5.0
 
 
-def must_read_ahead(*, was_cold: bool, is_recent: bool, is_resident: Callable[[], bool | None]) -> bool:
-    """Whether a worker has to read a piece before it is sent.
+def must_read_ahead(file_range: FileRange) -> bool:
+    """Whether a worker has to read the first piece of a range before it is sent: it is cold, or nobody knows.
 
-    If the piece before it was cold: then the kernel has begun to read this one, some of it may be there, and to send it
-    would make the kernel begin with the next, which takes milliseconds where it reads ahead by megabytes. Otherwise if
-    it was not just written, and is cold or nobody knows.
+    Or if it follows what was cold: then the kernel has begun to read this one, some of it may be there, and to send it
+    would make the kernel begin with the next, which takes milliseconds where it reads ahead by megabytes.
     """
-    return was_cold or (not is_recent and not is_resident())
+    if file_range.is_resident is not None:
+        return not file_range.is_resident
+    content, position = file_range.content, file_range.position
+    size_bytes = min(file_range.size_bytes, PIECE_BYTES_MAX)
+    follows_cold = position <= content.brought_until < position + size_bytes
+    return follows_cold or not content.is_resident(position, size_bytes)
 
 
 class Sender(Protocol):

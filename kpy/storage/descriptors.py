@@ -26,6 +26,7 @@ T = TypeVar("T")
 PROBE_BYTES: Final = 256 * 1024
 """How far apart the places are that are asked whether they are in memory: each costs a system call."""
 BRING_BYTES: Final = 64 * 1024
+_PAGE_BYTES: Final = 4096
 _NO_WAIT: Final = getattr(os, "RWF_NOWAIT", None)
 _NO_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE)
 _UNCUT: Final = 1 << 63
@@ -77,10 +78,13 @@ class Descriptor:
         if _NO_WAIT is None:
             return None
         byte = bytearray(1)
-        end = position + size
+        number, last = self._number, position + size - 1
         try:
-            for place in (*range(position, end, PROBE_BYTES), end - 1):
-                os.preadv(self._number, [byte], place, _NO_WAIT)
+            os.preadv(number, [byte], position, _NO_WAIT)
+            for place in range(position + PROBE_BYTES, last, PROBE_BYTES):
+                os.preadv(number, [byte], place, _NO_WAIT)
+            if last // _PAGE_BYTES != position // _PAGE_BYTES:
+                os.preadv(number, [byte], last, _NO_WAIT)
         except OSError as error:
             return False if error.errno == errno.EAGAIN else None
         return True

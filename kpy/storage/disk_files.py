@@ -68,7 +68,9 @@ class DiskFile:
         return self._opened()
 
     def range(self, position: int, size_bytes: int) -> FileRange:
-        return FileRange(self.pin(), position, size_bytes, self._is_recent(position))
+        content = self.pin()
+        follows_cold = position <= content.brought_until < position + size_bytes
+        return FileRange(content, position, size_bytes, (self._is_recent(position) and not follows_cold) or None)
 
     def _is_recent(self, position: int) -> bool:
         """Whether what is behind that position is among the last that any file was given."""
@@ -87,6 +89,8 @@ class DiskFile:
         while written < size:
             written += os.pwrite(number, memoryview(data)[written:], position + written)
         self.size = position + size
+        if descriptor.brought_until == position:  # what was cold ends here
+            descriptor.brought_until = -1
         descriptors = self._descriptors
         written_bytes = descriptors.written_bytes
         if written_bytes - self._newer.written_bytes > RECENT_BYTES_MAX // 2:

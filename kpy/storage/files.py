@@ -45,9 +45,6 @@ class Content(Protocol):
     def read_at(self, position: int, size: int) -> Buffer:
         """Bytes that the file has had; OSError if it was cut there."""
 
-    def read_if_resident(self, position: int, size: int) -> Buffer | None:
-        """As `read_at` if it does not have to wait, None if it has to or that cannot be known."""
-
     def is_cut(self, position: int, size: int) -> bool:
         """Whether the file was cut before the end of those bytes."""
 
@@ -180,8 +177,8 @@ class FileRange:
     content: Content
     position: int
     size_bytes: int
-    is_recent: bool = False
-    """Whether the bytes were appended so lately that they are taken to be resident without asking."""
+    is_resident: bool | None = None
+    """Whether they are taken to be resident, as what was appended last is; None if that has to be asked."""
 
     def fileno(self) -> int | None:
         return self.content.fileno()

@@ -96,8 +96,6 @@ class MemoryContent:
     def fileno(self) -> None:
         return None
 
-    read_if_resident = read_at
-
     def is_cut(self, position: int, size: int) -> bool:
         return False
 
@@ -180,7 +178,7 @@ class MemoryFile:
         return self._content
 
     def range(self, position: int, size_bytes: int) -> FileRange:
-        return FileRange(self._content, position, size_bytes)
+        return FileRange(self._content, position, size_bytes, True)
 
     def truncate(self, size: int) -> None:
         old = self._content

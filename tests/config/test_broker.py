@@ -25,6 +25,15 @@ def test_a_configuration_does_not_change() -> None:
         BrokerConfig().num_partitions = 2
 
 
+def test_files_have_no_size_before_they_are_written() -> None:
+    """log.preallocate is refused with the reason, as a static setting and at run time; false is what holds anyway."""
+    assert BrokerConfig({"log.preallocate": "false"}).log_preallocate is False
+    with pytest.raises(ConfigError, match="files grow as they are written"):
+        BrokerConfig({"log.preallocate": "true"})
+    with pytest.raises(ConfigError, match="files grow as they are written"):
+        BrokerConfig().with_dynamic({"log.preallocate": "true"}, {})
+
+
 def test_node_id_and_broker_id_are_one() -> None:
     """Either name sets both, and two different values are refused."""
     assert BrokerConfig({"broker.id": "7"}).node_id == 7

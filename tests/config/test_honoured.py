@@ -50,6 +50,6 @@ def test_no_option_is_accepted_and_ignored() -> None:
         if name in defaults or option.without_effect or BEHIND.get(name, option.attribute) in read
     }
 
-    assert TopicConfig.options.keys() - topics == {"remote.storage.enable"}  # refused where it is set
+    assert TopicConfig.options.keys() - topics == {"remote.storage.enable", "preallocate"}  # refused where they are set
     assert GroupOptions.options.keys() == groups
-    assert BrokerConfig.options.keys() - brokers == set()
+    assert BrokerConfig.options.keys() - brokers == {"log.preallocate"}  # likewise

@@ -22,12 +22,11 @@ WITHOUT_EFFECT = {
     "local.retention.ms",
     "remote.log.copy.disable",
     "remote.log.delete.on.disable",
-    # a matter of the file system, which nobody can see from outside
-    "preallocate",
 }
 REFUSED = {
     "message.downconversion.enable": "Unknown topic config name: message.downconversion.enable",  # as in Kafka 4
     "remote.storage.enable": "Tiered storage is disabled in the broker",
+    "preallocate": "files grow as they are written",
 }
 
 

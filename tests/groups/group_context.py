@@ -106,7 +106,10 @@ class Answer:
 
 
 class GroupContext:
-    """Appends, replays, sets timers and answers; `restart` loads a new machine from what was appended."""
+    """Appends, replays, sets timers and answers; `restart` loads a new machine from what was appended.
+
+    A second machine reads along what is appended, and after each step knows what the first does.
+    """
 
     def __init__(self, **config: Any) -> None:
         self.config = GroupConfig(**{"initial_rebalance_delay_ms": 0, "min_session_timeout_ms": 100, **config})
@@ -121,6 +124,7 @@ class GroupContext:
         self.transcript: list[str] = []
         self.parked: list[Answer] = []
         self.machine = self.new_machine()
+        self.reader = self.new_machine()
         self.execute(self.machine.loaded(now_ms=self.now_ms))
 
     def new_machine(self) -> GroupCoordinator:
@@ -141,10 +145,13 @@ class GroupContext:
             for record in decision.records:
                 encoded = self.machine.encode(record)
                 self.log.append(encoded)
-                assert self.machine.decode(*encoded) == record
+                read = self.reader.decode(*encoded)
+                assert read == record
                 self.machine.replay(record)
+                self.reader.replay(read)
                 self._note_record(record)
         self.machine.check_invariants()
+        self._compare(decision.records)
         for timer in decision.timers:
             self.timers.pop(timer.key, None)
             if timer.delay_ms is not None:
@@ -153,6 +160,15 @@ class GroupContext:
         for reply in decision.replies:
             reply.to.resolve(reply.message)
         return True
+
+    def _compare(self, appended: Sequence[Record]) -> None:
+        """Who reads along knows the same; of offsets alone, those that were appended."""
+        offsets = [record for record in appended if isinstance(record.key, OffsetCommitKey)]
+        if len(offsets) < len(appended):
+            assert self.reader.durable_state() == self.machine.durable_state()
+        for key in (cast("OffsetCommitKey", record.key) for record in offsets):
+            place = (key.group, key.topic, key.partition)
+            assert self.reader._offsets.get(*place) == self.machine._offsets.get(*place)
 
     def ask(self, decide: Callable[[ReplyTo], Decision], on_reply: Callable[[Message], None] | None = None) -> Answer:
         answer = Answer(on_reply) if on_reply is not None else Answer()
@@ -202,7 +218,7 @@ class GroupContext:
         self.check_replay()
         if config:
             self.config = GroupConfig(**{"initial_rebalance_delay_ms": 0, "min_session_timeout_ms": 100, **config})
-        self.machine = self.replayed()
+        self.machine, self.reader = self.replayed(), self.replayed()
         self.machine.check_invariants()
         self.timers.clear()
         self.parked.clear()

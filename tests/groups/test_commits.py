@@ -2,6 +2,7 @@
 
 import pytest
 
+from kpy.groups.coordinator import EXPIRY_TIMER
 from kpy.groups.records import offset_record
 from kpy.protocol.errors import ErrorCode
 from kpy.protocol.group_records import OffsetCommitValue
@@ -224,6 +225,20 @@ def test_offsets_end_with_their_topic(groups: GroupContext) -> None:
     assert groups.committed("g") == {}
     assert groups.committed("h") == {("t", 1): 8}
     groups.check_replay()
+
+
+def test_many_offsets_end_in_several_batches(groups: GroupContext) -> None:
+    """A topic, or a retention, may take more offsets along than one batch can forget."""
+    gone = groups.topic_id("t")
+    groups.commit("g", ("t", 0, 5))
+    deleted = groups.machine.topics_deleted({"t": gone})
+    expired = groups.machine.expire(EXPIRY_TIMER, now_ms=START_MS + groups.config.offsets_retention_ms)
+    del groups.topics.by_name["t"]
+    missed = groups.machine.forget_missing_topics(groups.topics)
+
+    for decision in (deleted, expired, missed):
+        assert decision.records
+        assert not decision.is_atomic
 
 
 def test_topics_that_went_while_nobody_looked(groups: GroupContext) -> None:

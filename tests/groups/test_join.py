@@ -301,6 +301,19 @@ def test_a_full_group_turns_new_members_away() -> None:
     assert b.ask_join().code is ErrorCode.GROUP_MAX_SIZE_REACHED
 
 
+def test_who_is_turned_away_with_an_id_holds_nobody_up() -> None:
+    """The id that it was given is given up, so that the next rebalance does not wait for it."""
+    groups = GroupContext(max_size=1)
+    a, b = groups.client("a"), groups.client("b")
+    assert [client.ask_join().code for client in (a, b)] == [ErrorCode.MEMBER_ID_REQUIRED] * 2
+    a.ask_join()
+    assert b.ask_join().code is ErrorCode.GROUP_MAX_SIZE_REACHED
+    groups.advance(0)
+    a.assign()
+
+    assert a.ask_join().code is ErrorCode.NONE
+
+
 def test_a_lowered_limit_turns_away_who_joins_last() -> None:
     """A group that is loaded over the limit rebalances down to it."""
     groups = GroupContext()

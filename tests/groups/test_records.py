@@ -46,7 +46,7 @@ def test_an_old_member_has_one_timeout(groups: GroupContext) -> None:
     )
     value = GroupMetadataValue(protocol_type="consumer", generation=4, protocol="range", leader="a", members=[member])
     groups.log.append(records.encode(group_record("g", value)))
-    groups.machine.replay(group_record("g", value))
+    groups.machine = groups.replayed()
     groups.restart()
     joined = groups.client("b", version=3, rebalance_ms=1).ask_join()
     groups.advance(699)

@@ -114,6 +114,15 @@ def steps(decode: Decoder, data: bytes) -> int:
     return count
 
 
+def peak_bytes(decoder: Callable[..., Data], data: bytes, version: int) -> int:
+    """What this process had in memory at most while it decoded."""
+    tracemalloc.start()
+    decoder(data, version)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak
+
+
 @pytest.mark.parametrize("declaration", DECLARATIONS, ids=name_of)
 def test_floods(declaration: type[Data]) -> None:
     """A message that is full of the smallest elements, whichever array they are in, takes memory and steps by its size
@@ -125,10 +134,7 @@ def test_floods(declaration: type[Data]) -> None:
             message = flood(declaration, version, path, ELEMENTS)
             data = message.encode(version)
             assert decoder(data, version) == message
-            tracemalloc.start()
-            decoder(data, version)
-            _, peak = tracemalloc.get_traced_memory()
-            tracemalloc.stop()
+            peak = min(peak_bytes(decoder, data, version) for _ in range(2))  # other threads allocate now and then
             assert peak < BYTES_A_BYTE_MAX * len(data) + OVERHEAD_BYTES
             assert steps(declaration.decoders[version], data) < STEPS_A_BYTE_MAX * len(data) + OVERHEAD_STEPS
 

@@ -1,5 +1,6 @@
 """The registry of declared APIs."""
 
+import re
 import subprocess
 import sys
 
@@ -37,3 +38,18 @@ def test_declarations_are_loaded_on_first_use() -> None:
         "assert 'kpy.protocol.specialise' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize("api", sorted(declared_apis()), ids=lambda api: api.name)
+def test_version_notes(api: ApiKey) -> None:
+    """Each API has a module of its own, which says of each of its versions after the first what that brought."""
+    request = request_class(api)
+    assert request.__module__ == response_class(api).__module__ == f"kpy.protocol.messages.{api.name.lower()}"
+    noted: set[int] = set()
+    for numbers in re.findall(r"(?m)^ *- ([\d, ]+?(?: to \d+)?):", request.__doc__ or ""):
+        first, *others = map(int, re.findall(r"\d+", numbers))
+        noted |= {first, *others}
+        if " to " in numbers:
+            noted |= set(range(first, others[-1]))
+
+    assert set(request.versions) - {request.versions.minimum} <= noted

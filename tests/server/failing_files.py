@@ -33,6 +33,8 @@ class Disk:
         self.is_cold: Callable[[str], bool] = lambda path: False
         self.bringing = (0, 0)
         self.brought: list[tuple[str, int, int]] = []
+        self.copied: list[tuple[str, int, int]] = []
+        """What was read of what is held of files, as replies hold it."""
 
     def check(self, operation: str, path: str) -> None:
         if self.refuses(operation, path):
@@ -77,14 +79,12 @@ class FailingContent:
     def fileno(self) -> int | None:
         return self._content.fileno()
 
-    def read_if_resident(self, position: int, size: int) -> Buffer | None:
-        return self._content.read_if_resident(position, size) if self.is_resident(position, size) else None
-
     def is_cut(self, position: int, size: int) -> bool:
         return self._content.is_cut(position, size)
 
     def read_at(self, position: int, size: int) -> Buffer:
         self._disk.check("read", self._path)
+        self._disk.copied.append((self._path, position, size))
         return self._content.read_at(position, size)
 
     def is_resident(self, position: int, size: int) -> bool | None:

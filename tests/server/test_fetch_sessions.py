@@ -170,3 +170,16 @@ def test_a_full_cache_gives_a_place_only_for_a_session_long_unused() -> None:
     assert second is not None
     assert second.session_id != first.session_id
     assert len(cache) == 1
+
+
+def test_the_session_that_was_used_last_stays() -> None:
+    """Not the oldest goes, but the one that nobody has used for the longest."""
+    cache = sessions(slots=2)
+    first, second = opened(cache, asked(0)), opened(cache, asked(0))
+    assert cache.resume(request(session_id=first.session_id, epoch=1), VERSION, 1.0) is first
+    assert cache.open(request(asked(0)), VERSION, EVICTION_AFTER_SECONDS) is not None
+
+    assert cache.resume(request(session_id=first.session_id, epoch=2), VERSION, EVICTION_AFTER_SECONDS) is first
+    with pytest.raises(KafkaError) as raised:
+        cache.resume(request(session_id=second.session_id, epoch=1), VERSION, EVICTION_AFTER_SECONDS)
+    assert raised.value.code is ErrorCode.FETCH_SESSION_ID_NOT_FOUND

@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from kpy.server.network import Endpoint, SocketStream, StreamClosed, accept_forever, bind
+from kpy.server.network import Endpoint, Part, SocketStream, StreamClosed, accept_forever, bind
 from kpy.storage.disk_files import DiskFiles
+from kpy.storage.files import FileRange
 from kpy.storage.memory_files import MemoryFiles
 from tests.server.failing_files import Disk, FailingFiles
 
@@ -24,6 +26,12 @@ def listener() -> Iterator[socket.socket]:
     (sock,) = bind("127.0.0.1", 0, backlog=10)
     with sock:
         yield sock
+
+
+@pytest.fixture
+def no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes at once is not stopped, however busy the machine is."""
+    monkeypatch.setattr("kpy.server.network.perf_counter", lambda: 0.0)
 
 
 async def connect(listener: socket.socket) -> tuple[SocketStream, trio.SocketStream]:
@@ -48,13 +56,30 @@ async def receive_into(stream: SocketStream, buffer: bytearray) -> int:
 
 
 async def receive(client: trio.SocketStream, size: int) -> bytes:
-    received = b""
+    received = bytearray()
     while len(received) < size:
         chunk = await client.receive_some()
         if not chunk:
             break
         received += chunk
-    return received
+    return bytes(received)
+
+
+def unsent_bytes(stream: SocketStream) -> int:
+    """What the kernel was given and has not sent, as Linux tells it (tcpi_notsent_bytes)."""
+    return tcp_info(stream, 144)
+
+
+def sent_segments(stream: SocketStream) -> int:
+    """How many segments with data the kernel has sent, as Linux tells it (tcpi_data_segs_out)."""
+    return tcp_info(stream, 156)
+
+
+def tcp_info(stream: SocketStream, position: int) -> int:
+    if not hasattr(socket, "TCP_INFO"):
+        pytest.skip("this platform does not tell what it has sent")
+    info = stream._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 192)
+    return int(struct.unpack_from("I", info, position)[0])
 
 
 @pytest.mark.parametrize("sendfile", [True, False])
@@ -244,16 +269,15 @@ async def test_many_small_buffers_go_out_whole(listener: socket.socket) -> None:
     await client.aclose()
 
 
+@pytest.mark.usefixtures("no_time_passes")
 async def test_what_goes_at_once_is_sent_without_waiting(listener: socket.socket) -> None:
-    """Buffers and small ranges just written go out as far as the kernel takes them; the rest is given back."""
+    """Buffers and ranges go out as far as the kernel takes them; the rest is given back."""
     stream, client = await connect(listener)
     file = MemoryFiles().open("log")
     file.append(MEGABYTE)
-    large = file.range(0, len(MEGABYTE))
 
-    assert stream.send_now([b"head", file.range(1, 3), b"tail"]) == ()
+    assert not stream.send_now([b"head", file.range(1, 3), b"tail"])
     assert await receive(client, 11) == b"head" + MEGABYTE[1:4] + b"tail"
-    assert stream.send_now(parts := [b"head", large]) is parts
     left = b"".join(map(bytes, stream.send_now([MEGABYTE] * 50)))  # type: ignore[arg-type]  # none of them a range
     assert 0 < len(left) < 50 * len(MEGABYTE)
     async with trio.open_nursery() as nursery:
@@ -264,6 +288,154 @@ async def test_what_goes_at_once_is_sent_without_waiting(listener: socket.socket
         for _ in range(100):
             stream.send_now([MEGABYTE])
     stream.close()
+
+
+@pytest.mark.parametrize("sendfile", [True, False])
+@pytest.mark.parametrize("in_memory", [True, False])
+@pytest.mark.usefixtures("no_time_passes")
+async def test_a_range_goes_at_once_as_far_as_it_goes(
+    listener: socket.socket, tmp_path: Path, in_memory: bool, sendfile: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left begins with a shorter range, and sending it completes the reply."""
+    if not sendfile:
+        monkeypatch.delattr(os, "sendfile")
+    file = (MemoryFiles() if in_memory else DiskFiles(tmp_path)).open("log")
+    file.append(MEGABYTE * 20)
+    stream, client = await connect(listener)
+
+    left = list(stream.send_now([b"head", file.range(0, file.size), b"tail"]))
+    ranges = [part for part in left if isinstance(part, FileRange)]
+    assert 0 < ranges[0].position < file.size
+    assert sum(part.size_bytes for part in ranges) == file.size - ranges[0].position
+    assert left == [*ranges, b"tail"]
+    expected = b"head" + MEGABYTE * 20 + b"tail"
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stream.send, left)
+        assert await receive(client, len(expected)) == expected
+    stream.close()
+    await client.aclose()
+
+
+async def test_what_goes_at_once_does_not_take_long(
+    listener: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a millisecond the rest is given back, and others run before it goes."""
+    now_s = 0.0
+    turns = 0
+    turns_before: list[int] = []
+
+    def sendfile(_out: int, _in: int, _position: int, size: int) -> int:
+        nonlocal now_s
+        now_s += size / (4 << 30)  # 0.25 ms for each MiB
+        turns_before.append(turns)
+        return size
+
+    async def let_others_run() -> None:
+        nonlocal turns
+        turns += 1
+
+    monkeypatch.setattr(os, "sendfile", sendfile)
+    monkeypatch.setattr("kpy.server.network.perf_counter", lambda: now_s)
+    file = DiskFiles(tmp_path).open("log")
+    file.append(bytes(16 << 20))
+    stream, client = await connect(listener)
+    monkeypatch.setattr(trio.lowlevel, "checkpoint", let_others_run)
+    left = stream.send_now([file.range(0, file.size)])
+    assert isinstance(left[0], FileRange)
+    assert left[0].position == 5 << 20
+    await stream.send(left)
+    monkeypatch.undo()
+    assert turns_before == [0] * 5 + [1] * 5 + [2] * 5 + [3]
+    stream.close()
+    await client.aclose()
+
+
+@pytest.mark.usefixtures("no_time_passes")
+async def test_what_may_be_cold_does_not_go_at_once(listener: socket.socket, tmp_path: Path, disk: Disk) -> None:
+    """What goes before it leaves, and does not linger until it is read."""
+    files = FailingFiles(tmp_path)
+    cold, warm = files.open("cold"), files.open("warm")
+    for file in (cold, warm):
+        file.append(MEGABYTE)
+    disk.is_cold = lambda path: path.endswith("cold")
+    stream, client = await connect(listener)
+    parts = [b"head", warm.range(5, 1000), b"next", cold.range(7, 10), b"tail"]
+
+    assert list(stream.send_now(parts)) == parts[3:]
+    assert unsent_bytes(stream) == 0
+    assert await receive(client, 1008) == b"head" + MEGABYTE[5:1005] + b"next"
+    assert disk.brought == []
+    await stream.send(parts[3:])
+    assert await receive(client, 14) == MEGABYTE[7:17] + b"tail"
+    assert [(position, size) for _path, position, size in disk.brought] == [(7, 10)]
+    stream.close()
+    await client.aclose()
+
+
+@pytest.mark.parametrize(
+    ("ranges", "tail", "segments"), [(1, b"", 1), (1, b"tail", 1), (50, b"", 15), (50, b"tail", 15)]
+)
+@pytest.mark.usefixtures("no_time_passes")
+async def test_a_reply_with_ranges_leaves_together_and_at_once(
+    listener: socket.socket, tmp_path: Path, ranges: int, tail: bytes, segments: int
+) -> None:
+    """The peer is not woken for each part, and nothing waits in the kernel for more, which it would for 200 ms.
+
+    A segment has room for a few ranges: those of the page cache are not copied into it.
+    """
+    file = DiskFiles(tmp_path).open("log")
+    file.append(MEGABYTE)
+    parts: list[Part] = []
+    expected = b""
+    for number in range(ranges):
+        parts += [b"head%02d" % number, file.range(number * 1111, 1000)]
+        expected += b"head%02d" % number + MEGABYTE[number * 1111 : number * 1111 + 1000]
+    stream, client = await connect(listener)
+    for _ in range(2):
+        before = sent_segments(stream)
+        assert not stream.send_now([*parts, tail] if tail else parts)
+        assert unsent_bytes(stream) == 0
+        assert sent_segments(stream) - before <= segments
+        assert await receive(client, len(expected + tail)) == expected + tail
+    stream.close()
+    await client.aclose()
+
+
+@pytest.mark.parametrize("size", [100, 16 << 10, 3 << 20])
+@pytest.mark.parametrize("is_recent", [True, False])
+async def test_a_file_on_the_disk_is_never_read_to_be_sent(
+    listener: socket.socket, tmp_path: Path, size: int, is_recent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the size of a range, and whether it goes at once or not; one byte is read to ask if it is in memory."""
+    file = DiskFiles(tmp_path).open("log")
+    file.append(MEGABYTE * 4)
+    if not is_recent:
+        file = DiskFiles(tmp_path).open("log")
+    parts = [b"head", file.range(10, size), b"next", file.range(30, size), b"tail"]
+    expected = b"head" + (MEGABYTE * 4)[10 : 10 + size] + b"next" + (MEGABYTE * 4)[30 : 30 + size] + b"tail"
+    read_bytes: list[int] = []
+    preadv = os.preadv
+
+    def read(_number: int, length: int, _position: int) -> bytes:
+        read_bytes.append(length)
+        return b""
+
+    def read_into(number: int, buffers: list[bytearray], position: int, flags: int = 0) -> int:
+        read_bytes.extend(map(len, buffers))
+        return preadv(number, buffers, position, flags)
+
+    monkeypatch.setattr(os, "pread", read)
+    monkeypatch.setattr(os, "preadv", read_into)
+    stream, client = await connect(listener)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stream.send, parts)
+        assert await receive(client, len(expected)) == expected
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stream.send, list(stream.send_now(parts)))
+        assert await receive(client, len(expected)) == expected
+    assert set(read_bytes) <= {1}
+    stream.close()
+    await client.aclose()
 
 
 async def test_receiving_waits_for_bytes_and_tells_the_end(listener: socket.socket) -> None:

@@ -9,6 +9,10 @@ from uuid import UUID
 import pytest
 
 from kpy.protocol.errors import ErrorCode
+from kpy.protocol.messages.consumer_group_heartbeat import (
+    ConsumerGroupHeartbeatRequest,
+    ConsumerGroupHeartbeatResponse,
+)
 from kpy.protocol.messages.delete_records import (
     DeleteRecordsPartition,
     DeleteRecordsRequest,
@@ -63,10 +67,10 @@ class Restarts:
         self._lives = 0
 
     @asynccontextmanager
-    async def run(self, *, kill: bool = True) -> AsyncIterator[Serving]:
+    async def run(self, *, kill: bool = True, **settings: str) -> AsyncIterator[Serving]:
         """A broker on the directory as the one before left it; at the end it is killed, or stopped."""
         self._lives += 1
-        async with running(make_broker(self.directory)) as serving:
+        async with running(make_broker(self.directory, **settings)) as serving:
             yield serving
             if kill:
                 left = self.directory.with_name(f"after-life-{self._lives}")
@@ -340,3 +344,27 @@ async def test_who_knows_an_older_leader_is_told_so(restarts: Restarts) -> None:
         assert (await list_offset(client, "t", LATEST, epoch=0)).error_code == ErrorCode.FENCED_LEADER_EPOCH
         assert (await list_offset(client, "t", LATEST, epoch=1)).error_code == ErrorCode.NONE
         assert (await list_offset(client, "t", LATEST, epoch=2)).error_code == ErrorCode.UNKNOWN_LEADER_EPOCH
+
+
+async def test_a_group_notices_that_its_topic_stands_in_another_rack(restarts: Restarts) -> None:
+    """KIP-1101: a broker that comes back with another rack has the groups that read its topics come to a new epoch."""
+
+    async def beat(client: Client, epoch: int) -> int:
+        joining = {"rebalance_timeout_ms": 60_000, "subscribed_topic_names": ["t"], "topic_partitions": []}
+        request = ConsumerGroupHeartbeatRequest(
+            group_id="g", member_id="m", member_epoch=epoch, **(joining if epoch == 0 else {})
+        )
+        response = await client.ask(request, 1, ConsumerGroupHeartbeatResponse)
+        assert response.error_code == ErrorCode.NONE
+        return response.member_epoch
+
+    settings = {"group_consumer_assignment_interval_ms": "0"}
+    async with restarts.run(broker_rack="east", **settings) as serving:
+        client = await serving.connect()
+        await client.create_topic("t")
+        epoch = await beat(client, 0)
+        assert await beat(client, epoch) == epoch
+    async with restarts.run(broker_rack="east", **settings) as serving:
+        assert await beat(await serving.connect(), epoch) == epoch
+    async with restarts.run(broker_rack="west", **settings) as serving:
+        assert await beat(await serving.connect(), epoch) == epoch + 1

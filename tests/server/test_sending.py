@@ -1,6 +1,8 @@
 """What is cold is read ahead, and nobody keeps deleted files for ever."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 from uuid import UUID
 
 import pytest
@@ -12,26 +14,33 @@ from kpy.protocol.messages.produce import ProduceResponse
 from kpy.server import sending
 from kpy.server.sending import HELD_SECONDS_MAX, LOOK_SECONDS, Sending, must_read_ahead
 from kpy.storage.disk_files import DiskFiles
-from kpy.storage.files import Files
+from kpy.storage.files import Content, FileRange, Files
 from kpy.storage.memory_files import MemoryFiles
 from tests.server.client import FETCH_VERSION, PRODUCE_VERSION, fetch_request, make_broker, produce_request, running
 from tests.storage.batches import sized_batch
 
 
 @pytest.mark.parametrize(
-    ("was_cold", "is_recent", "resident", "expected"),
+    ("known", "brought_until", "resident", "expected"),
     [
-        (False, True, False, False),
-        (False, False, True, False),
-        (False, False, False, True),
-        (False, False, None, True),
-        (True, False, True, True),
-        (True, True, True, True),
+        (True, -1, False, False),
+        (True, 100, False, False),
+        (False, -1, True, True),
+        (None, -1, True, False),
+        (None, -1, False, True),
+        (None, -1, None, True),
+        (None, 99, True, False),
+        (None, 100, True, True),
+        (None, 149, True, True),
+        (None, 150, True, False),
     ],
 )
-def test_what_a_worker_reads_first(was_cold: bool, is_recent: bool, resident: bool | None, expected: bool) -> None:
-    """What is not in memory, or may not be, and what follows it; nobody asks about what was just written."""
-    assert must_read_ahead(was_cold=was_cold, is_recent=is_recent, is_resident=lambda: resident) is expected
+def test_what_a_worker_reads_first(
+    known: bool | None, brought_until: int, resident: bool | None, expected: bool
+) -> None:
+    """What is not in memory, or may not be, and what goes on behind what was cold; nobody asks where it is known."""
+    content = cast("Content", SimpleNamespace(brought_until=brought_until, is_resident=lambda *_: resident))
+    assert must_read_ahead(FileRange(content, 100, 50, known)) is expected
 
 
 class Client:

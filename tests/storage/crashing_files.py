@@ -154,7 +154,7 @@ class CrashingFile:
     def read_at(self, position: int, size: int) -> bytes:
         return bytes(self._node.content[position : position + size])
 
-    read_resident = read_if_resident = read_at
+    read_resident = read_at
 
     def pin(self) -> "CrashingFile":
         return self

@@ -170,11 +170,24 @@ def test_what_is_recent(tmp_path_factory: pytest.TempPathFactory, appends: list[
             written += [(number, opened[number].size + index) for index in range(size)]
             opened[number].append(bytes(size))
         for age, (number, position) in enumerate(reversed(written)):
-            is_recent = opened[number].range(position, 1).is_recent
+            is_recent = opened[number].range(position, 1).is_resident is True
             assert not is_recent or age < 100 + 40
             assert is_recent or age >= 50 - 40
         again = DiskFiles(files.location).open("file0")
-        assert not again.size or not again.range(again.size - 1, 1).is_recent
+        assert not again.size or not again.range(again.size - 1, 1).is_resident
+
+
+def test_what_is_recent_and_goes_on_behind_what_was_cold(tmp_path: Path) -> None:
+    """The kernel may have forgotten that, too: it has to be asked. What is appended behind it is in memory."""
+    file = DiskFiles(tmp_path).open("file")
+    file.append(bytes(100))
+    content = file.pin()
+    content.bring(0, 50)
+    assert [file.range(position, 40).is_resident for position in (0, 10, 50, 51)] == [True, True, None, True]
+    assert file.range(20, 40).is_resident is None
+    content.bring(50, 50)
+    file.append(bytes(10))
+    assert file.range(100, 10).is_resident is True
 
 
 # --- how much files take in memory

@@ -271,6 +271,8 @@ class ClassicMember(Client):
         self.consumers = context
         self.topics = topics
         self.has: list[Place] = []
+        self.owned: set[tuple[UUID, int]] = set()
+        """The same, of the topics that had these names then."""
 
     def ask_join(self) -> Answer:
         owned: dict[str, list[int]] = {}
@@ -295,6 +297,8 @@ class ClassicMember(Client):
         blob = answer.message.assignment  # type: ignore[attr-defined]
         found = decode_blob(ConsumerProtocolAssignment, blob).assigned_partitions if blob else []
         self.has = sorted((topic.topic, partition) for topic in found for partition in topic.partitions)
+        topics = self.context.topics.by_name
+        self.owned = {(topics[name].topic_id, partition) for name, partition in self.has if name in topics}
 
     def _synced(self, message: Any) -> None:
         code = ErrorCode(message.error_code)

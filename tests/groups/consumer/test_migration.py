@@ -251,6 +251,30 @@ def test_a_static_member_goes_back_to_the_classic_protocol() -> None:
     groups.check_replay()
 
 
+@pytest.mark.parametrize("policy", MigrationPolicy)
+def test_the_last_member_of_the_consumer_protocol_is_replaced(policy: MigrationPolicy) -> None:
+    """By a classic process with its instance id: the group goes back if that is allowed, else it stays, with both."""
+    groups = context()
+    (x,) = classic_group(groups, "x")
+    n = groups.member("n", instance="two")
+    n.join()
+    _work(groups, [x], [n])
+    groups.restart(consumer=replace(groups.config.consumer, migration_policy=policy))
+    back = groups.classic("back", instance="two")
+    code = back.join().code
+
+    if policy is MigrationPolicy.DISABLED:
+        assert code is ErrorCode.INCONSISTENT_GROUP_PROTOCOL
+        assert n.beat() is ErrorCode.NONE
+    elif policy in DOWNGRADES:
+        assert code is ErrorCode.NONE
+        assert groups.state("g") == "Stable"
+    else:
+        assert code is ErrorCode.NONE
+        assert [member.member_type for member in groups.described().members] == [0, 0]
+    groups.check_replay()
+
+
 def test_a_rolling_migration_and_back() -> None:
     """Member by member, with everybody's partitions shared out in between, and no partition lost or had twice."""
     groups = context()

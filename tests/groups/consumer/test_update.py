@@ -118,6 +118,23 @@ def test_from_a_pattern_to_names(groups: ConsumerContext) -> None:
     groups.check_replay()
 
 
+def test_what_only_a_pattern_brought_counts_no_more(groups: ConsumerContext) -> None:
+    """When its last member leaves, the group comes to one new epoch, and not to another after a restart."""
+    groups.add_topic("u", 1)
+    a, b = groups.member("a"), groups.member("b", topics=None, pattern="u")
+    a.join()
+    b.join()
+    groups.advance(0)
+    b.beat()
+    assert b.has == [("u", 0)]
+    b.leave()
+    epoch = groups.described().group_epoch
+    groups.restart()
+    a.own()
+
+    assert groups.described().group_epoch == epoch
+
+
 def test_a_pattern_that_is_none_changes_nothing(groups: ConsumerContext) -> None:
     """The member keeps what it subscribed to before."""
     a = groups.member("a")
