@@ -169,9 +169,10 @@ class PartitionLog(ReadableLog):
         `quick` and cannot be, TooMuchWork: `valid_batch` and, if it `waits_to_roll`, `sync_names` are for another
         thread then, and `append_valid` for what it returns.
         """
-        if quick and not self._has_names and self.waits_to_roll(records, now_ms):
-            raise TooMuchWork
-        valid = valid_batch(memoryview(records), self.config, now_ms=now_ms, origin=origin, quick=quick)
+        batch = memoryview(records)
+        if quick and not self._has_names and self.config.message_timestamp_type is TimestampType.LOG_APPEND_TIME:
+            batch = batch.toreadonly()  # if the log waits to roll, it is validated once more, as it came
+        valid = valid_batch(batch, self.config, now_ms=now_ms, origin=origin, quick=quick)
         return self._store(valid, leader_epoch, now_ms, origin, transaction_verified, quick=quick)
 
     def append_valid(self, valid: ValidBatch, *, leader_epoch: int, now_ms: int) -> AppendResult:
@@ -212,7 +213,7 @@ class PartitionLog(ReadableLog):
             else:
                 producers.check(header, origin, offset=base_offset, verified=transaction_verified)
         last_offset = base_offset + header.last_offset_delta
-        self._write(valid.data, valid.max_timestamp, base_offset, last_offset, leader_epoch, now_ms, quick)
+        self._write(valid.data, valid.max_timestamp, base_offset, last_offset, leader_epoch, now_ms, origin, quick)
         if header.producer_id >= 0:
             if marker is None:
                 self._producers.appended(header, base_offset, valid.max_timestamp)
@@ -245,7 +246,7 @@ class PartitionLog(ReadableLog):
             return self._store(valid, leader_epoch, now_ms, origin, transaction_verified=False, quick=quick)
         base_offset = self.end_offset
         last_offset = base_offset + len(pairs) - 1
-        self._write(batch, now_ms, base_offset, last_offset, leader_epoch, now_ms, quick)
+        self._write(batch, now_ms, base_offset, last_offset, leader_epoch, now_ms, origin, quick)
         self.end_offset = last_offset + 1
         return AppendResult(base_offset, last_offset, -1, self.log_start_offset, size_bytes=len(batch))
 
@@ -257,6 +258,7 @@ class PartitionLog(ReadableLog):
         last_offset: int,
         leader_epoch: int,
         now_ms: int,
+        origin: AppendOrigin,
         quick: bool,
     ) -> None:
         size = len(data)
@@ -264,10 +266,6 @@ class PartitionLog(ReadableLog):
         if size > config.segment_bytes:
             message = f"a batch of {size} bytes is larger than segment.bytes, {config.segment_bytes}"
             raise KafkaError(ErrorCode.RECORD_LIST_TOO_LARGE, message)
-        if type(data) is memoryview and data.readonly:
-            data = bytearray(data)
-        _BASE_OFFSET.pack_into(data, 0, base_offset)
-        _LEADER_EPOCH.pack_into(data, _LEADER_EPOCH_POSITION, leader_epoch)
         active = self._segments.active
         if not 0 <= now_ms - self._looked_ms < _LOOK_EVERY_MS:
             active.check_in_place()
@@ -278,8 +276,14 @@ class PartitionLog(ReadableLog):
             self._is_overdue = quick and not self._has_names
             if not self._is_overdue:
                 self._roll()
+            elif origin is AppendOrigin.CLIENT:
+                raise TooMuchWork
             elif not active.could_hold(size, last_offset):
                 raise OSError(errno.EAGAIN, "the log can only roll when its names are on the disk")
+        if type(data) is memoryview and data.readonly:
+            data = bytearray(data)
+        _BASE_OFFSET.pack_into(data, 0, base_offset)
+        _LEADER_EPOCH.pack_into(data, _LEADER_EPOCH_POSITION, leader_epoch)
         if leader_epoch > self._epochs.latest:
             self._epochs.assign(leader_epoch, base_offset)
             self._names_version += 1

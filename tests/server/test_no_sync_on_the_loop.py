@@ -104,15 +104,16 @@ async def pipeline(client: Client, topic: str, count: int, value_bytes: int) -> 
     await client.stream.send_all(b"".join(frames))
 
 
+@pytest.mark.parametrize("timestamps", ["CreateTime", "LogAppendTime"])
 @pytest.mark.parametrize("value_bytes", [20, 800])
 async def test_a_producer_waits_for_the_first_roll_and_nobody_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value_bytes: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value_bytes: int, timestamps: str
 ) -> None:
     """Batches that fill the first segment at once, few or many: other partitions are served while theirs waits."""
     count = 4 * SEGMENT_BYTES // (value_bytes + 70)
     async with watched(tmp_path, monkeypatch) as (serving, syncs):
         client, other = await serving.connect(), await serving.connect()
-        await client.create_topic("t", 1, SMALL_SEGMENTS)
+        await client.create_topic("t", 1, {**SMALL_SEGMENTS, "message.timestamp.type": timestamps})
         await client.create_topic("other")
         partition = serving.broker.services.partitions.find("t", 0)
         syncs.gate.clear()
