@@ -10,7 +10,6 @@ change is on the disk. If it cannot be brought there the connection is closed: w
 import logging
 import struct
 from collections.abc import Awaitable, Mapping
-from functools import partial
 from typing import cast
 
 import trio
@@ -97,7 +96,7 @@ class Dispatcher:
         if answer is None or isinstance(answer, Response):
             return self._reply(answer, route, header, started)
         if isinstance(answer, ReplySlot):
-            return Promise(answer, partial(self._reply, route=route, header=header, started=started))
+            return Promise(answer, self._reply, route, header, started)
         return self._reply_later(answer, route, header, started)
 
     def _when_safe(self, answer: Answer | Awaitable[Answer]) -> Answer | Awaitable[Answer]:

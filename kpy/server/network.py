@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 import trio
 
@@ -167,9 +167,13 @@ class SocketStream:
 
     def send_now(self, parts: Sequence[Part]) -> Sequence[Part]:
         """For as long as others may wait, and nothing of a file that may have to be waited for."""
-        left = deque(parts)
+        left: deque[Part] = deque()
         try:
-            self._must_let_others_run = self._send_ready(left) is _let_others_run
+            if FileRange in map(type, parts):
+                left.extend(parts)
+                self._must_let_others_run = self._send_ready(left) is _let_others_run
+            else:  # the replies of most requests: spares looking at each part
+                self._send_gathered(cast("list[Buffer]", list(parts)), left)
         except OSError as error:
             raise StreamClosed(self._aborted_because or str(error)) from error
         return left

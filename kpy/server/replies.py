@@ -67,15 +67,17 @@ class ReplySlot(Generic[R]):
 class Promise:
     """The reply of a request that is decided, and answered when what it was gathered with is done."""
 
-    __slots__ = ("_make", "_slot")
+    __slots__ = ("_make", "_slot", "_what")
 
-    def __init__(self, slot: ReplySlot[Any], make: Callable[[Any], Reply]) -> None:
+    def __init__(self, slot: ReplySlot[Any], make: Callable[..., Reply], *what: object) -> None:
+        """`make` is called with the answer and with `what` else it has to know."""
         self._slot = slot
         self._make = make
+        self._what = what
 
     def reply(self) -> Reply:
         """The reply, once it is there."""
-        return self._make(self._slot.message)
+        return self._make(self._slot.message, *self._what)
 
     def then(self, tell: Callable[[], None]) -> None:
         """Call `tell` when there is the reply, at once if it is there."""

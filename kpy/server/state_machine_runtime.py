@@ -167,8 +167,10 @@ class StateMachineRuntime(Generic[M]):
         if not decision.records:
             self.execute(decision)
             return self._answer(slot)
-        encoded = [self._machine.encode(record) for record in decision.records]
-        size_bytes = sum(map(_size_bytes, encoded))
+        encoded, size_bytes = [], 0
+        for record in decision.records:
+            encoded.append(self._machine.encode(record))
+            size_bytes += _size_bytes(encoded[-1])
         gathered = self._gathered
         if gathered is not None and gathered.size_bytes + size_bytes > self._journal.max_batch_bytes:
             self._settle()
