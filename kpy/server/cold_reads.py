@@ -8,12 +8,15 @@ from it, and asks again. Nobody ever waits for the disk instead.
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from kpy.protocol.errors import KafkaError
+from kpy.server.workers import RunInWorker
 from kpy.storage.files import FileRange, NotResident
 from kpy.storage.partition_log import LogRead, PartitionLog
 from kpy.storage.verification import Findings
+
+T = TypeVar("T")
 
 PREPARATIONS_MAX = 8
 """How often a fetch prepares what it reads; then it gives what is ready, or nothing: memory may be too short, and what
@@ -73,6 +76,15 @@ def suspect(file_range: FileRange, refuse: Callable[[OSError], KafkaError]) -> N
         return readable
 
     return NotReady(partial(readable_bytes, file_range), learn, refuse)
+
+
+async def when_resident(ask: Callable[[], T], read_in_worker: RunInWorker) -> T:
+    """What is answered, after as many reads by a worker as it takes: `ask` raises NotResident until then."""
+    while True:
+        try:
+            return ask()
+        except NotResident as reason:
+            reason.learn(await read_in_worker(reason.bring))
 
 
 def prepare_all(reasons: Sequence[NotReady]) -> list[object]:

@@ -7,6 +7,7 @@ with a line in the log, and one that the disk refused until RETRY_AFTER_SECONDS 
 
 import logging
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final
 
 import trio
@@ -16,6 +17,7 @@ from kpy.protocol.compression import DecompressionError
 from kpy.protocol.errors import KafkaError
 from kpy.protocol.records import InvalidRecord
 from kpy.server.clock import Clock
+from kpy.server.cold_reads import when_resident
 from kpy.server.flushing import Flusher
 from kpy.server.maintenance import Checkpoints
 from kpy.server.partitions import Partitions
@@ -28,11 +30,9 @@ from kpy.storage.cleaning_plan import (
     valid_first_dirty_offset,
 )
 from kpy.storage.compaction import Compaction, LogDamaged, Steps, facts_of
-from kpy.storage.files import NotResident
 from kpy.storage.log_config import LogConfig
 from kpy.storage.offset_map import OffsetMap
 from kpy.storage.partition_log import PartitionLog
-from kpy.storage.segment import Segment
 from kpy.storage.segment_swap import SwapIncomplete
 
 logger = logging.getLogger(__name__)
@@ -148,17 +148,11 @@ class LogCleaner:
         with_times = needs_times(config)
         facts = []
         for number, segment in enumerate(tuple(log.segments), start=1):
-            facts.append(await self._facts_of(segment, with_times=with_times))
+            ask = partial(facts_of, segment, with_times=with_times, may_wait=False)
+            facts.append(await when_resident(ask, self._run_in_worker))
             if number % SEGMENTS_AT_ONCE == 0:
                 await trio.lowlevel.checkpoint()
         return facts
-
-    async def _facts_of(self, segment: Segment, *, with_times: bool) -> SegmentFacts:
-        while True:
-            try:
-                return facts_of(segment, with_times=with_times, may_wait=False)
-            except NotResident as reason:
-                reason.learn(await self._run_in_worker(reason.bring))
 
     async def _compact(self, log: PartitionLog, plan: CleaningPlan) -> None:
         config = self._config()

@@ -17,7 +17,7 @@ from kpy.server.flushing import Flusher
 from kpy.server.workers import RunInWorker
 from kpy.storage.log_directory import CheckpointOffsets, LogDirectory
 from kpy.storage.partition_log import PartitionLog
-from kpy.storage.restart_points import capture, store
+from kpy.storage.restart_points import capture, missing, store
 
 logger = logging.getLogger(__name__)
 
@@ -59,8 +59,8 @@ class Checkpoints:
                 await trio.lowlevel.checkpoint()
 
     async def secure(self, log: PartitionLog, *, may_flush: bool | None = None) -> None:
-        """As `secure_all`, of one log; `may_flush` as of `restart_points.capture`. Raises OSError, KafkaError."""
-        if not self._logs.is_durable or log.is_deleted or capture(log, may_flush=may_flush) is None:
+        """As `secure_all`, of one log; `may_flush` as of `restart_points.missing`. Raises OSError, KafkaError."""
+        if not self._logs.is_durable or log.is_deleted or missing(log, may_flush=may_flush) is None:
             return
         async with self._securing:
             captured = capture(log, may_flush=may_flush)

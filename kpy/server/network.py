@@ -66,8 +66,10 @@ class ByteStream(Protocol):
     """What a connection needs of whatever carries its bytes."""
 
     peer: str
-    is_served_in_rounds: bool
-    """Whether it is served together with others (`kpy.server.rounds`)."""
+
+    @property
+    def is_served_in_rounds(self) -> bool:
+        """Whether it is served together with others (`kpy.server.rounds`)."""
 
     async def until_served(self, serve: Serve) -> None:
         """Call `serve` now and whenever bytes arrive, until it returns true. It has to take all with `receive_now`."""
@@ -114,7 +116,10 @@ class SocketStream:
         self._must_let_others_run = False
         self._arrivals = arrivals
         self._watched = None if arrivals is None else arrivals.watch(sock)
-        self.is_served_in_rounds = self._watched is not None
+
+    @property
+    def is_served_in_rounds(self) -> bool:
+        return self._watched is not None
 
     async def until_served(self, serve: Serve) -> None:
         while not serve():

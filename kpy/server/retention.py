@@ -12,9 +12,9 @@ import trio
 from kpy.config import BrokerConfig
 from kpy.protocol.errors import KafkaError
 from kpy.server.clock import Clock
+from kpy.server.cold_reads import when_resident
 from kpy.server.partitions import Partitions
 from kpy.server.workers import RunInWorker
-from kpy.storage.files import NotResident
 from kpy.storage.partition_log import PartitionLog
 
 logger = logging.getLogger(__name__)
@@ -81,13 +81,12 @@ class Retention:
 
     async def _give_up_old_segments(self, log: PartitionLog) -> None:
         """Ask as often as it takes to find out how old segments are, unless the log is deleted meanwhile."""
-        while not log.is_deleted:
-            try:
+
+        def give_up() -> None:
+            if not log.is_deleted:
                 self._partitions.give_up_old_segments(log, now_ms=self._clock.now_ms())
-            except NotResident as reason:
-                reason.learn(await self._read_in_worker(reason.bring))
-            else:
-                return
+
+        await when_resident(give_up, self._read_in_worker)
 
     def _remove_some(self, log: PartitionLog) -> bool:
         try:

@@ -17,7 +17,7 @@ import trio
 
 from kpy.server.log_limit import OncePerSecond
 from kpy.server.workers import RunInWorker, inline
-from kpy.storage.files import Content, FileRange
+from kpy.storage.files import Content, FileRange, follows_cold
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +42,7 @@ def must_read_ahead(file_range: FileRange) -> bool:
         return not file_range.is_resident
     content, position = file_range.content, file_range.position
     size_bytes = min(file_range.size_bytes, PIECE_BYTES_MAX)
-    follows_cold = position <= content.brought_until < position + size_bytes
-    return follows_cold or not content.is_resident(position, size_bytes)
+    return follows_cold(content, position, size_bytes) or not content.is_resident(position, size_bytes)
 
 
 class Sender(Protocol):

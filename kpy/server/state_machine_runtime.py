@@ -54,7 +54,7 @@ class Journal(Protocol):
 class Gathered:
     """The parts of decisions that are carried out together; `size_bytes` is the most that their batch may have."""
 
-    __slots__ = ("encoded", "records", "replies", "size_bytes", "slots", "timers")
+    __slots__ = ("encoded", "records", "replies", "size_bytes", "timers")
 
     def __init__(self) -> None:
         self.records: list[Record] = []
@@ -62,15 +62,13 @@ class Gathered:
         self.size_bytes = BATCH_OVERHEAD_BYTES
         self.timers: list[Timer] = []
         self.replies: list[Reply] = []
-        self.slots: list[ReplySlot[Message]] = []
 
-    def add(self, decision: Decision, encoded: list[KeyAndValue], size_bytes: int, slot: ReplySlot[Message]) -> None:
+    def add(self, decision: Decision, encoded: list[KeyAndValue], size_bytes: int) -> None:
         self.records += decision.records
         self.encoded += encoded
         self.size_bytes += size_bytes
         self.timers += decision.timers
         self.replies += decision.replies
-        self.slots.append(slot)
 
 
 class StateMachineRuntime(Generic[M]):
@@ -130,8 +128,7 @@ class StateMachineRuntime(Generic[M]):
 
         So is answered who asks from now on; nothing is decided or appended any more.
         """
-        if self._gathered is not None:
-            self._settle()
+        self._settle()
         self._unloaded = True
         for key in self._timer_keys:
             self._timers.cancel((self, key))
@@ -178,7 +175,7 @@ class StateMachineRuntime(Generic[M]):
         if gathered is None:
             gathered = self._gathered = Gathered()
             self._rounds.put_off(self._settle)
-        gathered.add(decision, encoded, size_bytes, cast("ReplySlot[Message]", slot))
+        gathered.add(decision, encoded, size_bytes)
         return slot
 
     def _settle(self) -> None:
@@ -190,10 +187,9 @@ class StateMachineRuntime(Generic[M]):
             self._carry_out(Decision(gathered.records, gathered.timers, gathered.replies), gathered.encoded)
         except Exception:
             logger.exception("a bug in the broker: %s cannot carry out what was gathered", self.name)
-            for slot in gathered.slots:
-                if slot.message is None:
-                    slot.fail(KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR))
-        self._parked.update(slot for slot in gathered.slots if slot.message is None)
+            for slot in _unanswered(gathered.replies):
+                slot.fail(KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR))
+        self._parked.update(_unanswered(gathered.replies))
 
     def _answer(self, slot: ReplySlot[R]) -> R | Awaitable[R]:
         if slot.message is not None:
@@ -241,7 +237,7 @@ class StateMachineRuntime(Generic[M]):
             else:
                 reply.to.fail(failure)
         if self._parked:
-            self._parked.difference_update(cast("list[ReplySlot[Message]]", [reply.to for reply in replies]))
+            self._parked.difference_update(_slots(replies))
 
     def _append(self, decision: Decision, encoded: list[KeyAndValue]) -> None:
         first = 0
@@ -274,6 +270,14 @@ class StateMachineRuntime(Generic[M]):
         self._timer_keys.discard(key)
         if not self.execute(self.machine.expire(key, now_ms=self._clock.now_ms())):
             self._set_timer(key, TIMER_RETRY_MS)
+
+
+def _slots(replies: Sequence[Reply]) -> "list[ReplySlot[Message]]":
+    return cast("list[ReplySlot[Message]]", [reply.to for reply in replies])
+
+
+def _unanswered(replies: Sequence[Reply]) -> "list[ReplySlot[Message]]":
+    return [slot for slot in _slots(replies) if slot.message is None]
 
 
 def _size_bytes(record: KeyAndValue) -> int:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from kpy.protocol.crc import Buffer
 from kpy.storage.descriptors import Descriptor, Descriptors
-from kpy.storage.files import AlreadyLocked, Content, File, FileRange, Lock, NotResident
+from kpy.storage.files import AlreadyLocked, Content, File, FileRange, Lock, NotResident, follows_cold
 
 OPEN_FILES_MAX: Final = 1024
 """How many files stay open where nobody says otherwise."""
@@ -69,8 +69,8 @@ class DiskFile:
 
     def range(self, position: int, size_bytes: int) -> FileRange:
         content = self.pin()
-        follows_cold = position <= content.brought_until < position + size_bytes
-        return FileRange(content, position, size_bytes, (self._is_recent(position) and not follows_cold) or None)
+        is_resident = self._is_recent(position) and not follows_cold(content, position, size_bytes)
+        return FileRange(content, position, size_bytes, is_resident or None)
 
     def _is_recent(self, position: int) -> bool:
         """Whether what is behind that position is among the last that any file was given."""

@@ -170,6 +170,11 @@ class Files(Protocol):
         """Take the lock on that file or raise AlreadyLocked."""
 
 
+def follows_cold(content: Content, position: int, size_bytes: int) -> bool:
+    """Whether what was brought last ends there: the kernel may have begun to read on behind it, and not have done."""
+    return position <= content.brought_until < position + size_bytes
+
+
 @dataclass(frozen=True, slots=True)
 class FileRange:
     """Some bytes of a file, to be sent."""

@@ -15,15 +15,21 @@ def restart_point(log: PartitionLog) -> int:
     return log.segments.snapshots.restart_point(log.recovery_point, log.producers)
 
 
-def capture(log: PartitionLog, *, may_flush: bool | None = None) -> Capture | None:
-    """What has to be stored first to bring it to the recovery point; None if it is there, or will be by itself.
+def missing(log: PartitionLog, *, may_flush: bool | None = None) -> int | None:
+    """Where a snapshot is missing to bring it to the recovery point; None if it is there, or will be by itself.
 
     Where producers go on writing that is beyond, for which the log has to be flushed: by default only one that is
     flushed anyway by its configuration. The recovery point of any other moves where it rolls, with a snapshot.
     """
     if may_flush is None:
         may_flush = log.config.is_flushed
-    return log.segments.snapshots.capture(log.recovery_point, log.end_offset, log.producers, may_flush=may_flush)
+    return log.segments.snapshots.missing(log.recovery_point, log.end_offset, log.producers, may_flush=may_flush)
+
+
+def capture(log: PartitionLog, *, may_flush: bool | None = None) -> Capture | None:
+    """What has to be stored where a snapshot is `missing`."""
+    offset = missing(log, may_flush=may_flush)
+    return None if offset is None else Capture(offset, log.producers.encode())
 
 
 def store(log: PartitionLog, captured: Capture, point_on_disk: int) -> Iterator[Callable[[], None]]:

@@ -75,19 +75,18 @@ class Snapshots:
         self._restart_point = max(self._restart_point, point)
         return self._restart_point
 
-    def capture(
+    def missing(
         self, recovery_point: int, end_offset: int, producers: ProducerStates, *, may_flush: bool
-    ) -> Capture | None:
-        """What brings the restart point to the recovery point, or if it `may_flush`, beyond; None if nothing does.
+    ) -> int | None:
+        """The offset of the snapshot that brings the restart point to the recovery point, or if it `may_flush`, beyond.
 
-        The producers are known as they are now. They were so at the recovery point if none has written behind it.
+        None if there is none to be taken. The producers are known as they are now. They were so at the recovery point
+        if none has written behind it.
         """
         if not producers.producers or self._newest_synced(recovery_point) >= min(recovery_point, producers.end_offset):
             return None
         offset = recovery_point if producers.end_offset <= recovery_point else end_offset
-        if offset > recovery_point and not may_flush:
-            return None
-        return Capture(offset, producers.encode())
+        return None if offset > recovery_point and not may_flush else offset
 
     def store(self, capture: Capture, is_deleted: Callable[[], bool]) -> Iterator[Callable[[], None]]:
         """The steps, each for a thread that may wait, as taken by the log's owner. Raises OSError.

@@ -178,17 +178,30 @@ def fetch_request(
     )
 
 
+def commit_request(
+    group: str, topic: str, offset: int, *, partition: int = 0, metadata: str = "", generation: int = -1
+) -> OffsetCommitRequest:
+    """A commit of one who manages its assignment itself."""
+    committed = OffsetCommitRequestPartition(
+        partition_index=partition, committed_offset=offset, committed_metadata=metadata
+    )
+    topics = [OffsetCommitRequestTopic(name=topic, partitions=[committed])]
+    return OffsetCommitRequest(group_id=group, generation_id_or_member_epoch=generation, topics=topics)
+
+
+def committed_request(group: str, topic: str, partition: int = 0) -> OffsetFetchRequest:
+    """What was committed?"""
+    topics = [OffsetFetchRequestTopics(name=topic, partition_indexes=[partition])]
+    return OffsetFetchRequest(groups=[OffsetFetchRequestGroup(group_id=group, topics=topics)])
+
+
 async def commit_offset(client: Client, group: str, topic: str, offset: int) -> ErrorCode:
-    """Commit for partition 0, as one who manages its assignment itself."""
-    partition = OffsetCommitRequestPartition(partition_index=0, committed_offset=offset, committed_metadata="")
-    request = OffsetCommitRequest(group_id=group, topics=[OffsetCommitRequestTopic(name=topic, partitions=[partition])])
-    response = await client.ask(request, 9, OffsetCommitResponse)
+    """Commit for partition 0."""
+    response = await client.ask(commit_request(group, topic, offset), 9, OffsetCommitResponse)
     return ErrorCode(response.topics[0].partitions[0].error_code)
 
 
 async def committed_offset(client: Client, group: str, topic: str, partition: int = 0) -> int:
     """What was committed."""
-    topics = [OffsetFetchRequestTopics(name=topic, partition_indexes=[partition])]
-    request = OffsetFetchRequest(groups=[OffsetFetchRequestGroup(group_id=group, topics=topics)])
-    response = await client.ask(request, 9, OffsetFetchResponse)
+    response = await client.ask(committed_request(group, topic, partition), 9, OffsetFetchResponse)
     return response.groups[0].topics[0].partitions[0].committed_offset

@@ -2,7 +2,8 @@
 
 import logging
 import struct
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -372,12 +373,19 @@ class Promising:
         self.slots.pop(0).resolve(HeartbeatResponse(error_code=0))
 
 
+@asynccontextmanager
+async def served(stream: FakeStream, handle: object) -> AsyncIterator[None]:
+    """A connection that waits for its first request, to its end."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(make_connection(stream, handle).serve)
+        await wait_all_tasks_blocked()
+        yield
+
+
 async def test_a_promised_reply_is_sent_when_it_is_there(autojump_clock: MockClock) -> None:
     """No task is woken for it, and what arrived meanwhile is answered behind it."""
     stream, promising = InRounds(), Promising()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(make_connection(stream, promising).serve)
-        await wait_all_tasks_blocked()
+    async with served(stream, promising):
         stream.arrive(frame(b"one"))
         stream.arrive(frame(b"two"))
         assert (stream.sent, len(promising.slots)) == (b"", 1)
@@ -393,9 +401,7 @@ async def test_a_promised_reply_is_sent_when_it_is_there(autojump_clock: MockClo
 async def test_a_request_with_others_beside_it_is_promised_nothing(autojump_clock: MockClock) -> None:
     """Neither before nor behind another of its connection, whose replies leave in one send."""
     stream, promising = InRounds(), Promising()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(make_connection(stream, promising).serve)
-        await wait_all_tasks_blocked()
+    async with served(stream, promising):
         stream.arrive(frame(b"one") + frame(b"two") + frame(b"three"))
         assert stream.sends == [[b"one", b"two", b"three"]]
         stream.arrive(b"")
@@ -406,9 +412,7 @@ async def test_a_request_with_others_beside_it_is_promised_nothing(autojump_cloc
 async def test_what_the_peer_does_not_take_of_a_promised_reply_waits_for_it(autojump_clock: MockClock) -> None:
     """It leaves when the peer reads again, and what comes after it is answered then."""
     stream, promising = InRounds(), Promising()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(make_connection(stream, promising).serve)
-        await wait_all_tasks_blocked()
+    async with served(stream, promising):
         stream.arrive(frame(b"one"))
         stream.reading = trio.Event()
         promising.keep()
@@ -433,9 +437,7 @@ async def test_a_connection_that_is_lost_at_a_promised_reply_ends_as_any(
 
     stream, promising = Lost(), Promising()
     with caplog.at_level(logging.INFO):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(make_connection(stream, promising).serve)
-            await wait_all_tasks_blocked()
+        async with served(stream, promising):
             stream.arrive(frame(b"one"))
             promising.keep()
 

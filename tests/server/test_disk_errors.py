@@ -23,20 +23,19 @@ from kpy.protocol.messages.fetch import FetchResponse
 from kpy.protocol.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 from kpy.protocol.messages.list_groups import ListGroupsRequest, ListGroupsResponse
 from kpy.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
-from kpy.protocol.messages.offset_commit import (
-    OffsetCommitRequest,
-    OffsetCommitRequestPartition,
-    OffsetCommitRequestTopic,
-    OffsetCommitResponse,
-)
-from kpy.protocol.messages.offset_fetch import (
-    OffsetFetchRequest,
-    OffsetFetchRequestGroup,
-    OffsetFetchRequestTopics,
-    OffsetFetchResponse,
-)
+from kpy.protocol.messages.offset_commit import OffsetCommitResponse
+from kpy.protocol.messages.offset_fetch import OffsetFetchResponse
 from kpy.protocol.messages.produce import ProduceRequest, ProduceResponse, TopicProduceData
-from tests.server.client import Client, Serving, fetch_request, make_broker, produce_request, running
+from tests.server.client import (
+    Client,
+    Serving,
+    commit_request,
+    committed_request,
+    fetch_request,
+    make_broker,
+    produce_request,
+    running,
+)
 from tests.server.failing_files import Disk
 from tests.server.test_restart import values
 from tests.storage.batches import NOW_MS
@@ -279,8 +278,7 @@ async def test_the_controller_cannot_write(serving: Serving, disk: Disk) -> None
 async def test_a_group_cannot_write(serving: Serving, disk: Disk, operation: str) -> None:
     """A commit that cannot be stored is refused so that clients try again; then it works."""
     client = await serving.connect()
-    partition = OffsetCommitRequestPartition(partition_index=0, committed_offset=5, committed_metadata="")
-    request = OffsetCommitRequest(group_id="g", topics=[OffsetCommitRequestTopic(name="good", partitions=[partition])])
+    request = commit_request("g", "good", 5)
 
     async def commit() -> int:
         response = await client.ask(request, 8, OffsetCommitResponse)
@@ -294,10 +292,7 @@ async def test_a_group_cannot_write(serving: Serving, disk: Disk, operation: str
 
 async def test_a_group_that_cannot_be_read_after_the_start(tmp_path: Path, disk: Disk) -> None:
     """The broker serves everything else, and the group when it can be read again."""
-    partition = OffsetCommitRequestPartition(partition_index=0, committed_offset=5, committed_metadata="")
-    commit = OffsetCommitRequest(group_id="g", topics=[OffsetCommitRequestTopic(name="t", partitions=[partition])])
-    asked = OffsetFetchRequestGroup(group_id="g", topics=[OffsetFetchRequestTopics(name="t", partition_indexes=[0])])
-    fetch = OffsetFetchRequest(groups=[asked])
+    commit, fetch = commit_request("g", "t", 5), committed_request("g", "t")
     async with running(make_broker(tmp_path)) as serving:
         client = await serving.connect()
         await client.create_topic("t")

@@ -9,21 +9,20 @@ import pytest
 from kpy.cluster.topic_names import CONSUMER_OFFSETS
 from kpy.groups.partitioning import partition_for
 from kpy.protocol.errors import ErrorCode
-from kpy.protocol.messages.offset_commit import (
-    OffsetCommitRequest,
-    OffsetCommitRequestPartition,
-    OffsetCommitRequestTopic,
-    OffsetCommitResponse,
-)
-from kpy.protocol.messages.offset_fetch import (
-    OffsetFetchRequest,
-    OffsetFetchRequestGroup,
-    OffsetFetchRequestTopics,
-    OffsetFetchResponse,
-)
+from kpy.protocol.messages.offset_commit import OffsetCommitRequest, OffsetCommitResponse
+from kpy.protocol.messages.offset_fetch import OffsetFetchRequest, OffsetFetchResponse
 from kpy.server.arrivals import FEW_CONNECTIONS
 from kpy.storage.partition_log import PartitionLog
-from tests.server.client import Client, Serving, commit_offset, committed_offset, make_broker, running
+from tests.server.client import (
+    Client,
+    Serving,
+    commit_offset,
+    commit_request,
+    committed_offset,
+    committed_request,
+    make_broker,
+    running,
+)
 
 pytestmark = pytest.mark.skipif(not hasattr(select, "epoll"), reason="the kernel has no epoll")
 
@@ -31,15 +30,8 @@ VERSION = 8
 COMMITTERS = 20
 
 
-def commit_request(partition: int, offset: int, *, generation: int = -1) -> OffsetCommitRequest:
-    committed = OffsetCommitRequestPartition(
-        partition_index=partition, committed_offset=offset, committed_metadata=str(partition)
-    )
-    return OffsetCommitRequest(
-        group_id="g",
-        generation_id_or_member_epoch=generation,
-        topics=[OffsetCommitRequestTopic(name="t", partitions=[committed])],
-    )
+def commit(partition: int, offset: int, *, generation: int = -1) -> OffsetCommitRequest:
+    return commit_request("g", "t", offset, partition=partition, metadata=str(partition), generation=generation)
 
 
 def write(client: Client, frame: bytes) -> None:
@@ -90,7 +82,7 @@ async def test_commits_that_arrive_together_are_one_batch(tmp_path: Path) -> Non
         crowd = Crowd(serving)
         await crowd.connect()
         end = crowd.log().end_offset
-        requests = [commit_request(number, number, generation=7 if number == 3 else -1) for number in range(COMMITTERS)]
+        requests = [commit(number, number, generation=7 if number == 3 else -1) for number in range(COMMITTERS)]
 
         crowd.send_together([client.frame(requests[number], VERSION) for number, client in enumerate(crowd.clients)])
 
@@ -111,13 +103,12 @@ async def test_a_commit_is_part_of_what_is_asked_after_it(tmp_path: Path) -> Non
         crowd = Crowd(serving)
         await crowd.connect()
         first, asking, *rest = crowd.clients
-        topics = [OffsetFetchRequestTopics(name="t", partition_indexes=[1])]
-        question = OffsetFetchRequest(groups=[OffsetFetchRequestGroup(group_id="g", topics=topics)])
+        question = committed_request("g", "t", 1)
 
-        write(first, first.frame(commit_request(1, 11), VERSION))
+        write(first, first.frame(commit(1, 11), VERSION))
         write(asking, asking.frame(question, VERSION))
         crowd.clients = rest
-        crowd.send_together([client.frame(commit_request(2, 22), VERSION) for client in rest])
+        crowd.send_together([client.frame(commit(2, 22), VERSION) for client in rest])
 
         response = await asking.receive(OffsetFetchRequest, VERSION)
         assert isinstance(response, OffsetFetchResponse)
@@ -132,7 +123,7 @@ async def test_commits_ahead_of_each_other_on_one_connection_are_answered_in_ord
         crowd = Crowd(serving)
         await crowd.connect()
         frames = [
-            b"".join(client.frame(commit_request(number, offset), VERSION) for offset in range(5))
+            b"".join(client.frame(commit(number, offset), VERSION) for offset in range(5))
             for number, client in enumerate(crowd.clients)
         ]
         crowd.send_together(frames)

@@ -10,6 +10,7 @@ from kpy.storage.files import Files
 from kpy.storage.log_directory import LogDirectory
 from kpy.storage.partition_log import AppendResult, LogConfig, PartitionLog
 from kpy.storage.restart_points import capture, restart_point, secure, store
+from kpy.storage.snapshots import Capture
 from tests.storage.batches import NOW_MS, sized_batch
 from tests.storage.test_quarantine import flip
 from tests.storage.transactions import abort
@@ -48,6 +49,16 @@ def reopened(files: Files) -> PartitionLog:
     assert log is not None
     log.config = FIVE_TO_A_SEGMENT
     return log
+
+
+def flushed_and_captured(directory: LogDirectory) -> tuple[PartitionLog, Capture]:
+    """A log whose producers' snapshot is only to be stored."""
+    log = new_log(directory, FLUSHED)
+    send_all(log, 2)
+    captured = capture(log)
+    assert captured is not None
+    log.flush()
+    return log, captured
 
 
 def test_without_producers_it_is_the_recovery_point(directory: LogDirectory) -> None:
@@ -115,11 +126,7 @@ def test_what_is_superseded_goes_when_no_start_needs_it(directory: LogDirectory)
 
 def test_a_log_that_is_deleted_meanwhile(directory: LogDirectory) -> None:
     """A new one of the same name gets no snapshot of it."""
-    log = new_log(directory, FLUSHED)
-    send_all(log, 2)
-    captured = capture(log)
-    assert captured is not None
-    log.flush()
+    log, captured = flushed_and_captured(directory)
     steps = store(log, captured, 0)
     write = next(steps)
     directory.delete("topic", 0)
@@ -132,11 +139,7 @@ def test_a_log_that_is_deleted_meanwhile(directory: LogDirectory) -> None:
 
 def test_storing_a_snapshot_that_is_given_up(directory: LogDirectory) -> None:
     """When it does not get its name, nothing of it is left by a clean stop."""
-    log = new_log(directory, FLUSHED)
-    send_all(log, 2)
-    captured = capture(log)
-    assert captured is not None
-    log.flush()
+    log, captured = flushed_and_captured(directory)
     next(store(log, captured, 0))()
     assert [name for name in directory.files.list("topic-0") if ".snapshot" in name] == [f"{2:020}.snapshot.new.tmp"]
     directory.close()
