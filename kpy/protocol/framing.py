@@ -13,6 +13,7 @@ buffer; the large ones that it needs for a while come from `SpareBuffers` and go
 the kernel more than everything else that is done with a frame.
 """
 
+import mmap
 from bisect import insort
 from collections.abc import Iterator
 from struct import Struct
@@ -27,7 +28,15 @@ GROWTH = 4
 SPARE_BYTES_MAX = 8 * 1024 * 1024
 """What `SpareBuffers` keep, together: some requests of the size that producers make by default."""
 
+MAPPED_BYTES_MIN = 2 * 1024 * 1024
+"""From here on a buffer is memory of its own, which the system has again as soon as nobody uses it. What the allocator
+makes may stay with the process, as holes among what is small.
+"""
+
 _SIZE = Struct(">i")
+
+
+ReceiveBuffer = bytearray | mmap.mmap
 
 
 class FrameError(DecodeError):
@@ -47,22 +56,33 @@ class SpareBuffers:
     __slots__ = ("_spares", "size_bytes")
 
     def __init__(self) -> None:
-        self._spares: list[bytearray] = []
+        self._spares: list[ReceiveBuffer] = []
         self.size_bytes = 0
 
-    def take(self, size: int) -> bytearray:
+    def take(self, size: int) -> ReceiveBuffer:
         """A buffer of at least that size, the largest that there is; what is in it is left over from its last use."""
         if not self._spares or len(self._spares[-1]) < size:
-            return bytearray(size)
+            return _fresh(size)
         largest = self._spares.pop()
         self.size_bytes -= len(largest)
         return largest
 
-    def give(self, buffer: bytearray) -> None:
+    def clear(self) -> None:
+        """Keep none."""
+        self._spares.clear()
+        self.size_bytes = 0
+
+    def give(self, buffer: ReceiveBuffer) -> None:
         """`buffer` is not used any more."""
         if self.size_bytes + len(buffer) <= SPARE_BYTES_MAX:
             insort(self._spares, buffer, key=len)
             self.size_bytes += len(buffer)
+
+
+def _fresh(size: int) -> ReceiveBuffer:
+    if size < MAPPED_BYTES_MIN:
+        return bytearray(size)
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
 
 class FrameReader:
@@ -78,7 +98,8 @@ class FrameReader:
         self._spares = SpareBuffers() if spares is None else spares
         self._start = 0
         self._end = 0
-        self._buffer = self._small_buffer = bytearray(INITIAL_BUFFER_BYTES)
+        self._buffer: ReceiveBuffer = bytearray(INITIAL_BUFFER_BYTES)
+        self._small_buffer = self._buffer
         self._view = memoryview(self._buffer)
 
     @property
@@ -90,6 +111,11 @@ class FrameReader:
     def buffered_bytes(self) -> int:
         """The bytes that have arrived and have not been handed out as frames."""
         return self._end - self._start
+
+    @property
+    def wanted_bytes(self) -> int:
+        """The capacity that the next `get_buffer` needs: more than now only where all of the buffer is taken."""
+        return self._capacity_for(self._size_of_next()) if self._start != self._end else INITIAL_BUFFER_BYTES
 
     def get_buffer(self) -> memoryview:
         """Where to put what arrives next; never empty. Ends the life of the frames handed out before."""
@@ -152,7 +178,7 @@ class FrameReader:
             return min(size, GROWTH * capacity) if size > left else GROWTH * capacity
         return INITIAL_BUFFER_BYTES if max(size, left + 1) <= INITIAL_BUFFER_BYTES else capacity
 
-    def _use(self, buffer: bytearray) -> None:
+    def _use(self, buffer: ReceiveBuffer) -> None:
         if self._buffer is not self._small_buffer:
             self._spares.give(self._buffer)
         self._buffer = buffer

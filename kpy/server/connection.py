@@ -63,7 +63,7 @@ class Connection:
         self._stream = stream
         self._handle = handle
         self._reader = FrameReader(max_request_bytes, request_memory.spares)
-        self._buffer_bytes = 0
+        self._buffer_bytes = self._reader.capacity
         self._bytes_since_progress = 0
         self._requests = 0
         self._round_started = 0.0
@@ -72,7 +72,6 @@ class Connection:
         self._promise: Promise | None = None
         self._failure: Exception | None = None
         self._must_let_others_run = False
-        self._has_turn = False
         self._has_ended = False
         self._memory = request_memory
         self._scope = trio.CancelScope()
@@ -115,9 +114,8 @@ class Connection:
     async def _serve(self) -> None:
         try:
             while True:
-                if self._must_take_turns:
-                    await self._memory.turn(self)
-                    self._has_turn = True
+                if self._lacks_room():
+                    await self._memory.turn(self, self._reader.wanted_bytes)
                 await self._stream.until_served(self._serve_now)
                 if self._has_ended:
                     return
@@ -125,9 +123,10 @@ class Connection:
         finally:
             await self._flush()
 
-    @property
-    def _must_take_turns(self) -> bool:
-        return self._memory.exhausted and not self._has_turn and self._reader.buffered_bytes > 0
+    def _lacks_room(self) -> bool:
+        """Whether there is more to come of a frame than the buffer takes, and no larger one to be had now."""
+        reader = self._reader
+        return reader.buffered_bytes == self._buffer_bytes and not self._memory.may_hold(self, reader.wanted_bytes)
 
     def _serve_now(self) -> bool:
         """Answer what has arrived; whether the peer has closed, or something has to be waited for."""
@@ -140,7 +139,7 @@ class Connection:
         if self._ready:
             return True
         while True:
-            if self._memory.exhausted and self._must_take_turns:
+            if self._lacks_room():
                 return True
             buffer = reader.get_buffer()
             if reader.capacity != self._buffer_bytes:
@@ -152,7 +151,6 @@ class Connection:
             if received == 0:
                 self._has_ended = True
                 return True
-            self._has_turn = False
             reader.commit(received)
             self._bytes_since_progress += received
             if self._bytes_since_progress >= PROGRESS_BYTES:

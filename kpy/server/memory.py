@@ -1,8 +1,8 @@
 """The bound on what partly received requests may occupy, summed over all connections.
 
 A receive buffer grows with the bytes that arrive, never with the size that a frame claims. When the buffers together
-reach the limit, connections with a large frame under way stop reading, so that TCP holds their senders back, and one
-of them at a time goes on until its frame is whole. A holder that makes no progress while others wait is closed.
+would pass the limit, connections whose buffer is full stop reading, so that TCP holds their senders back, and one of
+them at a time goes on until its frame is whole. A holder that makes no progress while others wait is closed.
 Connections whose frames fit the small buffer that everyone has are never held up.
 """
 
@@ -11,7 +11,7 @@ from typing import Protocol
 
 import trio
 
-from kpy.protocol.framing import SpareBuffers
+from kpy.protocol.framing import SPARE_BYTES_MAX, SpareBuffers
 
 SMALL_BUFFER_BYTES = 1 << 16
 STALLED_SECONDS = 5.0
@@ -29,9 +29,10 @@ class Holder(Protocol):
 
 
 class RequestMemory:
-    """Accounts for the large receive buffers.
+    """Accounts for the large receive buffers; whoever needs a larger one asks before.
 
-    Invariant: what is held exceeds `limit_bytes` by at most one frame and one growth step of each other holder.
+    Invariant: what is held, with the copy that each buffer is made from as it grows, is at most `limit_bytes`, and in
+    addition what the one frame takes that goes on so that it ends.
     """
 
     def __init__(self, limit_bytes: int) -> None:
@@ -43,10 +44,11 @@ class RequestMemory:
         self._favoured: Holder | None = None
         self._changed = trio.Event()
 
-    @property
-    def exhausted(self) -> bool:
-        """Whether large frames have to take turns."""
-        return self.held_bytes >= self.limit_bytes
+    def may_hold(self, holder: Holder, size_bytes: int) -> bool:
+        """Whether `holder` may have a buffer of that size now, beside the one it has. Spare ones give way."""
+        if self.held_bytes + size_bytes + SPARE_BYTES_MAX > self.limit_bytes:
+            self.spares.clear()
+        return self.held_bytes + size_bytes <= self.limit_bytes or self._favoured is holder
 
     def hold(self, holder: Holder, size_bytes: int) -> None:
         """`holder`'s buffer now has `size_bytes`; a small one does not count."""
@@ -66,13 +68,11 @@ class RequestMemory:
         self._changed.set()
         self._changed = trio.Event()
 
-    async def turn(self, holder: Holder) -> None:
-        """Wait until `holder` may receive more of the large frame that it has begun."""
-        if holder not in self._holders:
-            return
+    async def turn(self, holder: Holder, size_bytes: int) -> None:
+        """Wait until `holder` may have a buffer of that size; it is to take it before anything else runs."""
         self._waiting.append(holder)
         try:
-            while self.exhausted and self._favoured is not holder:
+            while not self.may_hold(holder, size_bytes):
                 if self._favoured is None and self._waiting[0] is holder:
                     self._favoured = holder
                     holder.last_progress = trio.current_time()

@@ -1,5 +1,6 @@
 """Frames out of a stream of bytes, however it is cut."""
 
+import mmap
 import struct
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from kpy.protocol.framing import (
     GROWTH,
     INITIAL_BUFFER_BYTES,
+    MAPPED_BYTES_MIN,
     SPARE_BYTES_MAX,
     FrameError,
     FrameReader,
@@ -179,6 +181,17 @@ def test_buffers_in_use_are_not_shared() -> None:
         for reader, payload in zip(readers, payloads, strict=True):
             reader.feed(frame(payload)[half])
     assert [frames(reader) for reader in readers] == [[payload] for payload in payloads]
+
+
+def test_large_buffers_are_memory_of_their_own() -> None:
+    """From 2 MiB on a frame is received in memory that the system has again at once, not in the allocator's."""
+    reader = FrameReader(2 * MAPPED_BYTES_MIN)
+    for size, kind in ((MAPPED_BYTES_MIN // 2, bytearray), (2 * MAPPED_BYTES_MIN, mmap.mmap)):
+        reader.feed(frame(bytes(size - 4)))
+        (view,) = reader
+        assert bytes(view) == bytes(size - 4)
+        assert type(view.obj) is kind
+        reader.get_buffer()
 
 
 def test_spare_buffers_are_bounded() -> None:

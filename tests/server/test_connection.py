@@ -625,3 +625,22 @@ async def test_one_line_is_logged_for_a_connection_that_comes_and_goes(
     await make_connection(hostile).serve()
     assert len(caplog.messages) == 3
     assert "closed: a frame of" in caplog.messages[-1]
+
+
+async def test_receive_buffers_stay_within_their_limit(autojump_clock: MockClock) -> None:
+    """However many large frames come at the same time, half of them, and end, no more than one is beyond the limit."""
+    size, limit = 16 << 20, 24 << 20
+    memory = RequestMemory(limit)
+    streams = [FakeStream() for _ in range(12)]
+    most = 0
+    async with trio.open_nursery() as nursery:
+        for stream in streams:
+            nursery.start_soon(make_connection(stream, max_request_bytes=size, memory=memory).serve)
+            stream.feed(frame(bytes(size - 4))[: 5 << 20])
+            await wait_all_tasks_blocked()
+        for stream in streams:
+            stream.feed(b"")
+            await wait_all_tasks_blocked()
+            most = max(most, memory.held_bytes)
+    assert 0 < most <= limit + size
+    assert memory.held_bytes == 0
