@@ -68,7 +68,7 @@ docs: $(VENV)/.serve
 	$(BIN)/python -m interop_tests.conformance.reference > docs/conformance.md
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/java/target
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("kpy needs Python 3.11 or newer; set PYTHON=...")'

@@ -1,8 +1,9 @@
-"""What the scenarios fetch or build once and keep in the user's cache.
+"""What is fetched or built once and kept: by the scenarios in the user's cache, by the tests in a build directory.
 
-A directory appears there whole or not at all, so that two test runs may build at once.
+A directory appears whole or not at all, and who wants it while another process makes it waits for that.
 """
 
+import fcntl
 import os
 import tempfile
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 
 
 def cache_directory() -> Path:
-    """Where it all goes."""
+    """Where the scenarios keep it all."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kpy"
 
 
@@ -19,14 +20,15 @@ def build_once(directory: Path, is_there: Callable[[], bool], build: Callable[[P
     if is_there():
         return directory
     directory.parent.mkdir(parents=True, exist_ok=True)
+    with (directory.parent / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not is_there():
+            _build(directory, build)
+    return directory
+
+
+def _build(directory: Path, build: Callable[[Path], None]) -> None:
     with tempfile.TemporaryDirectory(prefix=".building-", dir=directory.parent) as scratch:
         built = Path(scratch) / directory.name
         build(built)
-        if directory.is_dir() and not any(directory.iterdir()):
-            directory.rmdir()
-        try:
-            built.rename(directory)
-        except OSError:
-            if not is_there():
-                raise
-    return directory
+        built.rename(directory)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from tests.java_process import require_java
 from tests.protocol.java_codec import JavaCodec
 from tests.sweeps import SOAK_FACTOR
 
@@ -20,6 +19,5 @@ settings.load_profile("kpy")
 @pytest.fixture(scope="session")
 def java(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JavaCodec]:
     """Apache Kafka's own classes."""
-    require_java()
     with JavaCodec(tmp_path_factory.mktemp("java")) as codec:
         yield codec

@@ -1,30 +1,37 @@
 """Apache Kafka 4.3.1's own classes as an oracle, in a small Java process that a test asks.
 
-The jars are those of the interoperability oracle; a JDK compiles the source as it starts.
+The jars are those of the interoperability oracle; Maven builds the programs, of `tests/java`, when they have changed.
 """
 
+import hashlib
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import IO, Final, Self
 
 import pytest
 
-from interop_tests.oracle.libraries import libraries_directory
+from interop_tests.cache import build_once
+from interop_tests.oracle.libraries import KAFKA_VERSION, ToolchainMissing, command, libraries_directory, run_maven
 
+WHAT: Final = "the tests' programs in Java"
+PROJECT: Final = Path(__file__).parent / "java"
+BUILDS: Final = PROJECT / "target"
 _SMALL: Final = ("-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _STOP_TIMEOUT_S: Final = 10.0
 
 
 class JavaProcess:
-    """The process that runs one source, from `with` to its end."""
+    """The process that runs one program, from `with` to its end.
 
-    source: Path
+    A test that asks for one is skipped where this machine lacks something, and fails if `KPY_REQUIRE_ALL` is set.
+    """
+
+    main_class: str
 
     def __init__(self, scratch: Path) -> None:
-        java = ["java", *_SMALL, f"-Djava.io.tmpdir={scratch}", "-cp", f"{libraries_directory()}/*"]
-        self._process = subprocess.Popen([*java, self.source], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        java = [*_java(), f"-Djava.io.tmpdir={scratch}", self.main_class]
+        self._process = subprocess.Popen(java, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def __enter__(self) -> Self:
         return self
@@ -49,18 +56,36 @@ class JavaProcess:
         return self._process.stdout
 
 
-def require_java() -> None:
-    """A test is skipped where Java or Kafka's classes are missing, and fails if `KPY_REQUIRE_ALL` is set."""
-    if reason := _missing():
-        if os.environ.get("KPY_REQUIRE_ALL"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+def _java() -> list[str]:
+    """The command up to the name of a class."""
+    try:
+        java = command("java", f"{WHAT} need Java 17 or newer")
+        return [java, *_SMALL, "-cp", os.pathsep.join([f"{libraries()}/*", str(classes())])]
+    except ToolchainMissing as missing:
+        reason = str(missing)
+    if os.environ.get("KPY_REQUIRE_ALL"):
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
-def _missing() -> str | None:
-    """What this machine lacks, and what it is for."""
-    if shutil.which("javac") is None:
-        return "no `javac` on this machine: comparing with Apache Kafka's own classes needs a JDK, 17 or newer"
-    if not any(libraries_directory().glob("kafka-clients-*.jar")):
-        return f"{libraries_directory()} has no jars: `python -m interop_tests.oracle --libraries` fetches them"
-    return None
+def libraries() -> Path:
+    """The directory of Kafka's jars, which no test fetches."""
+    directory = libraries_directory()
+    if not any(directory.glob("kafka-clients-*.jar")):
+        raise ToolchainMissing(f"{directory} has no jars: `python -m interop_tests.oracle --libraries` fetches them")
+    return directory
+
+
+def classes(builds: Path = BUILDS) -> Path:
+    """The directory of the programs' classes, built if there is none for what the project's files are now."""
+    sources = [PROJECT / "pom.xml", *sorted(PROJECT.glob("src/**/*.java"))]
+    digest = hashlib.sha256(KAFKA_VERSION.encode())
+    for source in sources:
+        digest.update(hashlib.sha256(source.read_bytes()).digest())
+    directory = builds / digest.hexdigest()[:12]
+    return build_once(directory, directory.is_dir, _build) / "classes"
+
+
+def _build(directory: Path) -> None:
+    command("javac", f"{WHAT} need a JDK, 17 or newer")
+    run_maven(PROJECT / "pom.xml", WHAT, KAFKA_VERSION, ["compile", f"-Dbuilt.directory={directory}"])

@@ -1,4 +1,4 @@
-"""Where Apache Kafka's jars are, fetching them from Maven Central the first time.
+"""Where Apache Kafka's jars are, fetching them from Maven Central the first time; and how Maven is run.
 
 The jars go to `$KPY_KAFKA_LIBS`, or to a directory of this release in the user's cache. What a machine lacks for it
 is a `ToolchainMissing` that says so.
@@ -7,17 +7,24 @@ is a `ToolchainMissing` that says so.
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from interop_tests.cache import build_once, cache_directory
 
 KAFKA_VERSION = "4.3.1"
 HERE = Path(__file__).parent
-FETCH_TIMEOUT_S = 600.0
+MAVEN_TIMEOUT_S = 600.0
+FAULTS_OF_THE_PROJECT = ("MojoFailureException", "ProjectBuildingException")
+"""What Maven refers to when it is not the machine's fault: a source that does not compile, a pom that is wrong."""
 
 
 class ToolchainMissing(Exception):
     """Something that this machine does not have; the message says what, and what it is for."""
+
+
+class BuildFailed(Exception):
+    """Maven finds a mistake in what it builds; the message is what it says."""
 
 
 def java() -> str:
@@ -55,18 +62,24 @@ def libraries_directory() -> Path:
 
 def copy_jars(pom: Path, what: str, kafka_version: str, directory: Path) -> None:
     """The runtime jars of a pom, which has the version of Kafka as a property, from Maven Central to the directory."""
-    maven = command("mvn", f"{what} is fetched from Maven Central by Maven")
-    arguments = [maven, "-q", "-B", "-f", str(pom), f"-Dkafka.version={kafka_version}"]
-    arguments += ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={directory}"]
+    goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={directory}"]
+    run_maven(pom, what, kafka_version, goal)
+
+
+def run_maven(pom: Path, what: str, kafka_version: str, goal: Sequence[str]) -> None:
+    """A goal and its options for a pom that has the version of Kafka as a property."""
+    maven = command("mvn", f"it takes Maven to get {what}")
+    arguments = [maven, "-q", "-B", "-f", str(pom), f"-Dkafka.version={kafka_version}", *goal]
     try:
-        run = subprocess.run(
-            arguments, capture_output=True, text=True, timeout=FETCH_TIMEOUT_S, cwd=directory.parent, check=False
-        )
+        run = subprocess.run(arguments, capture_output=True, text=True, timeout=MAVEN_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:
-        raise ToolchainMissing(f"Maven Central: no jars after {FETCH_TIMEOUT_S:.0f} s") from None
-    if run.returncode != 0:
-        output = run.stdout[-2000:] + run.stderr[-2000:]
-        raise ToolchainMissing(f"Maven Central: mvn could not fetch {what}:\n{output}")
+        raise ToolchainMissing(f"Maven Central: mvn has not got {what} after {MAVEN_TIMEOUT_S:.0f} s") from None
+    if run.returncode == 0:
+        return
+    if any(f"MAVEN/{fault}" in run.stdout for fault in FAULTS_OF_THE_PROJECT):
+        raise BuildFailed(f"{what}: {pom} does not build:\n{run.stdout}")
+    output = run.stdout[-2000:] + run.stderr[-2000:]
+    raise ToolchainMissing(f"Maven Central: mvn could not get {what}:\n{output}")
 
 
 def command(name: str, why: str) -> str:

@@ -1,13 +1,12 @@
 """Apache Kafka 4.3.1's own codecs as an oracle: the classes of its clients and brokers.
 
-`java/KafkaCodec.java` says what travels between that process and this one.
+`KafkaCodec.java` says what travels between that process and this one.
 """
 
 import base64
 import json
 import struct
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from tests.java_process import JavaProcess
@@ -22,7 +21,7 @@ class JavaError(Exception):
 class JavaCodec(JavaProcess):
     """The process, from `with` to its end."""
 
-    source = Path(__file__).parent / "java" / "KafkaCodec.java"
+    main_class = "KafkaCodec"
 
     def message(self, class_name: str, version: int, encoded: bytes) -> tuple[Any, bytes]:
         """The message that Java reads, as Kafka's JSON, and the bytes that it writes for it."""

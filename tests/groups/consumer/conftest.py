@@ -6,7 +6,6 @@ import pytest
 
 from tests.groups.consumer.consumer_context import ConsumerContext
 from tests.groups.consumer.java_assignors import JavaAssignors
-from tests.java_process import require_java
 
 
 @pytest.fixture
@@ -17,6 +16,5 @@ def groups() -> ConsumerContext:
 @pytest.fixture(scope="session")
 def java(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JavaAssignors]:
     """Apache Kafka's assignors."""
-    require_java()
     with JavaAssignors(tmp_path_factory.mktemp("java")) as assignors:
         yield assignors

@@ -1,10 +1,9 @@
 """Apache Kafka 4.3.1's own assignors and metadata hashes as an oracle.
 
-`java/KafkaAssignors.java` says what travels between that process and this one.
+`KafkaAssignors.java` says what travels between that process and this one.
 """
 
 import json
-from pathlib import Path
 from typing import Any
 
 from tests.java_process import JavaProcess
@@ -13,7 +12,7 @@ from tests.java_process import JavaProcess
 class JavaAssignors(JavaProcess):
     """The process, from `with` to its end."""
 
-    source = Path(__file__).parent / "java" / "KafkaAssignors.java"
+    main_class = "KafkaAssignors"
 
     def ask(self, question: dict[str, Any]) -> dict[str, Any]:
         """The answer to one question."""
