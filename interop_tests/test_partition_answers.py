@@ -1,6 +1,8 @@
 """What Fetch answers to who asks for the wrong topic, in the wrong epoch, or knows another history of a partition, and
-what its answers have where there is nothing to say; what Produce answers to message formats of earlier years."""
+what its answers have where there is nothing to say; what Produce answers to message formats of earlier years, and to
+batches that cannot be, in the company of sound ones."""
 
+import struct
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,14 +14,18 @@ from kafka.record.legacy_records import LegacyRecordBatchBuilder
 
 from interop_tests.brokers import Broker
 from interop_tests.kafka_python_clients import Clients, produce
-from interop_tests.wire import Dialogue, append
+from interop_tests.wire import Dialogue, append, batch
 from kpy.protocol.errors import ErrorCode
 from kpy.protocol.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData
 from kpy.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
+from kpy.protocol.messages.produce import PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData
 
 VERSION = 17
 BY_NAME = 12
 RECORDS = 5
+PRODUCE_VERSION = 9
+SOUND = batch([b"value"])
+MAGIC_AT = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +127,97 @@ def test_older_formats(broker: Broker, clients: Clients, magic: int, codec: int)
         builder.append(offset, timestamp=1_700_000_000_000, key=None, value=b"value")
 
     assert append(broker, clients.topic(), bytes(builder.build())) == (ErrorCode.INVALID_RECORD, -1)
+
+
+def of_length(length: int) -> bytes:
+    """A sound batch but for the length that it claims."""
+    return SOUND[:8] + struct.pack(">i", length) + SOUND[12:]
+
+
+def of_format(magic: int) -> bytes:
+    return SOUND[:MAGIC_AT] + struct.pack(">b", magic) + SOUND[MAGIC_AT + 1 :]
+
+
+LENGTH = len(SOUND) - 12
+
+
+def check_answers_in_company(broker: Broker, clients: Clients, records: bytes, expected: ErrorCode) -> None:
+    """Those records, between sound ones in a request for two topics, have their error; all others are stored."""
+    topic, other = clients.topic(partitions=3), clients.topic(partitions=2)
+    places = [(topic, 0), (topic, 1), (topic, 2), (other, 0)]
+    for name, index in places:
+        assert append(broker, name, SOUND, partition=index) == (ErrorCode.NONE, 0)
+    company = {(topic, 0): SOUND, (topic, 1): records, (topic, 2): SOUND, (other, 0): SOUND, (other, 9): SOUND}
+    topics = [
+        TopicProduceData(
+            name=asked,
+            partition_data=[
+                PartitionProduceData(index=index, records=data)
+                for (name, index), data in company.items()
+                if name == asked
+            ],
+        )
+        for asked in (topic, other)
+    ]
+    with closing(Dialogue(broker)) as dialogue:
+        request = ProduceRequest(acks=-1, timeout_ms=20_000, topic_data=topics)
+        response = dialogue.ask(request, ProduceResponse, PRODUCE_VERSION)
+        answers = {
+            (found.name, data.index): (data.error_code, data.base_offset)
+            for found in response.responses
+            for data in found.partition_responses
+        }
+        ends = []
+        for name, index in places:
+            partition = FetchPartition(partition=index, fetch_offset=0, partition_max_bytes=1 << 20)
+            fetch = FetchRequest(max_wait_ms=0, min_bytes=0, topics=[FetchTopic(topic=name, partitions=[partition])])
+            ends.append(dialogue.ask(fetch, FetchResponse, BY_NAME).responses[0].partitions[0].high_watermark)
+
+    stored = (ErrorCode.NONE, 1)
+    assert answers == {
+        (topic, 0): stored,
+        (topic, 1): (expected, -1),
+        (topic, 2): stored,
+        (other, 0): stored,
+        (other, 9): (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, -1),
+    }
+    assert ends == [2, 1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("records", "expected"),
+    [
+        (of_length(14), ErrorCode.CORRUPT_MESSAGE),
+        (of_length(LENGTH - 1), ErrorCode.CORRUPT_MESSAGE),
+        (of_length(LENGTH + 1), ErrorCode.INVALID_RECORD),
+        (SOUND[:11], ErrorCode.INVALID_RECORD),
+        (SOUND[: MAGIC_AT + 1], ErrorCode.INVALID_RECORD),
+        (SOUND + of_length(-1), ErrorCode.CORRUPT_MESSAGE),
+    ],
+    ids=["less than a header", "too short", "too long", "no length", "no header", "second of -1"],
+)
+def test_wrong_lengths(broker: Broker, clients: Clients, records: bytes, expected: ErrorCode) -> None:
+    """A batch that claims more or less than there is, in the right place of a request, harms none of the others."""
+    check_answers_in_company(broker, clients, records, expected)
+
+
+@pytest.mark.cannot_pass(
+    broker="kafka",
+    why="it looks for transactions in all batches first, and stumbles: none is stored, and all have one error",
+)
+@pytest.mark.parametrize(
+    ("records", "expected"),
+    [
+        (of_length(-(2**31)), ErrorCode.CORRUPT_MESSAGE),
+        (of_length(-1), ErrorCode.CORRUPT_MESSAGE),
+        (of_length(0), ErrorCode.CORRUPT_MESSAGE),
+        (of_length(13), ErrorCode.CORRUPT_MESSAGE),
+        (of_length(2**31 - 1), ErrorCode.INVALID_RECORD),
+        (of_format(3), ErrorCode.CORRUPT_MESSAGE),
+        (of_format(-1), ErrorCode.CORRUPT_MESSAGE),
+    ],
+    ids=["least", "-1", "0", "13", "most", "format 3", "format -1"],
+)
+def test_impossible_batches(broker: Broker, clients: Clients, records: bytes, expected: ErrorCode) -> None:
+    """A length or a format that no batch ever has harms none of the others either."""
+    check_answers_in_company(broker, clients, records, expected)

@@ -84,13 +84,19 @@ class Dialogue:
         self._socket.close()
 
     def ask(self, request: Request, response: type[R], version: int) -> R:
+        self.send(request, version)
+        return self.receive(response, version)
+
+    def send(self, request: Request, version: int) -> None:
         is_flexible = version >= request.flexible_since
         header = struct.pack(">hhih", request.api, version, 1, 4) + b"talk" + (b"\0" if is_flexible else b"")
         frame = header + request.encode(version)
         self._socket.sendall(struct.pack(">i", len(frame)) + frame)
+
+    def receive(self, response: type[R], version: int) -> R:
         (length,) = struct.unpack(">i", receive_exactly(self._socket, 4))
         body = receive_exactly(self._socket, length)
-        return response.decode(body[5 if is_flexible else 4 :], version)
+        return response.decode(body[5 if version >= response.flexible_since else 4 :], version)
 
 
 def receive_exactly(source: socket.socket, size: int) -> bytes:

@@ -2,10 +2,16 @@
 
 A session remembers the partitions that were asked for and what was last said of each. A request in a session carries
 the changes; its answer leaves out the partitions of which there is nothing new. Sessions are kept in a cache of
-`max.incremental.fetch.session.cache.slots`; one that was not used for two minutes makes place for a new one, and a
-client whose session is gone is told so and starts over.
+`max.incremental.fetch.session.cache.slots`. In a full one, a session makes place for a new one that is worth more
+(FetchSessionCacheShard.tryEvict): when nobody has used it for two minutes; when the new one has more partitions, once
+it is two minutes old; when the new one is a follower's and it is not. Who finds no place is answered session 0 and
+goes on without; a client whose session is gone is told so and starts over.
+
+Kafka's cache is eight caches, each with its own lock and an eighth of the slots. This one is whole: a place anywhere
+is a place for everyone.
 """
 
+from bisect import bisect_left, insort
 from collections import OrderedDict
 from collections.abc import Iterable
 from random import Random
@@ -17,9 +23,15 @@ from kpy.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
 FINAL_EPOCH = -1
 INITIAL_EPOCH = 0
 TOPIC_IDS_SINCE = 13
-EVICTION_AFTER_SECONDS = 120.0  # KafkaBroker.minIncrementalFetchSessionEvictionMs
+EVICTION_AFTER_SECONDS = 120.0  # KafkaBroker.MIN_INCREMENTAL_FETCH_SESSION_EVICTION_MS, which no option changes
 
 TopicKey = tuple[str, UUID]
+Worth = tuple[bool, int, int]
+"""Whether a session is a follower's, how many partitions it has, and its id: the less, the sooner it goes."""
+
+
+def _next_epoch(epoch: int) -> int:
+    return epoch + 1 if epoch < 0x7FFFFFFF else INITIAL_EPOCH + 1
 
 
 class SessionPartition:
@@ -54,14 +66,18 @@ class FetchSession:
     """The partitions of one session, in the order in which they are read.
 
     `topic_names` are the names that topic ids stood for when they were asked for: a session remembers a topic that has
-    been deleted since (FetchSession.CachedPartition.maybeResolveUnknownName).
+    been deleted since (FetchSession.CachedPartition.maybeResolveUnknownName). `worth` and `is_old` are as of its last
+    use, for the cache.
     """
 
-    def __init__(self, session_id: int, *, uses_topic_ids: bool, now: float) -> None:
+    def __init__(self, session_id: int, *, uses_topic_ids: bool, privileged: bool, now: float) -> None:
         self.session_id = session_id
-        self.epoch = INITIAL_EPOCH + 1
+        self.epoch = _next_epoch(INITIAL_EPOCH)
         self.uses_topic_ids = uses_topic_ids
-        self.last_used = now
+        self.privileged = privileged
+        self.created = self.last_used = now
+        self.worth: Worth = (privileged, -1, session_id)
+        self.is_old = False
         self.topic_names: dict[UUID, str] = {}
         self._partitions: OrderedDict[tuple[TopicKey, int], SessionPartition] = OrderedDict()
 
@@ -99,18 +115,25 @@ class FetchSession:
             topics[-1].partitions.append(partition.asked)
         return topics
 
+    def has_moved_on(self, request: FetchRequest) -> bool:
+        """Whether another request of the session came while this one was waiting: a client asks one at a time."""
+        return self.epoch != _next_epoch(request.session_epoch)
+
+    def learn(self, topic: TopicKey, answers: list[PartitionData]) -> None:
+        """Take note of the first answer, which is sent whole."""
+        for data in answers:
+            self._partitions[topic, data.partition_index].has_news(data)
+
     def select_news(self, topic: TopicKey, answers: list[PartitionData]) -> list[PartitionData]:
         """The answers worth sending. A partition that gave records is read after the others next time.
 
-        One that the session has dropped since it was read, by a request on another connection, is all news.
+        Of a session that has ended since they were read, because its last partition was dropped, none are.
         """
         news = []
         for data in answers:
             place = (topic, data.partition_index)
             known = self._partitions.get(place)
-            if known is None:
-                news.append(data)
-            elif known.has_news(data):
+            if known is not None and known.has_news(data):
                 news.append(data)
                 if data.records:
                     self._partitions.move_to_end(place)
@@ -118,12 +141,18 @@ class FetchSession:
 
 
 class FetchSessions:
-    """The cache of sessions, the least recently used first."""
+    """The cache of sessions, the least recently used first.
+
+    Who may be evicted for whom is looked up in two lists, the least worth first. A consumer's new session may push out
+    only who was old when last used; a follower's also any consumer's.
+    """
 
     def __init__(self, *, slots: int, random_source: Random) -> None:
         self.slots = slots
         self._random = random_source
         self._sessions: OrderedDict[int, FetchSession] = OrderedDict()
+        self._evictable_by_all: list[Worth] = []
+        self._evictable_by_privileged: list[Worth] = []
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -133,44 +162,81 @@ class FetchSessions:
 
         Raises FETCH_SESSION_ID_NOT_FOUND, INVALID_FETCH_SESSION_EPOCH, FETCH_SESSION_TOPIC_ID_ERROR.
         """
-        if request.session_epoch in (FINAL_EPOCH, INITIAL_EPOCH):
-            self._sessions.pop(request.session_id, None)
-            return None
         session = self._sessions.get(request.session_id)
+        if request.session_epoch in (FINAL_EPOCH, INITIAL_EPOCH):
+            if session is not None:
+                self._remove(session)
+            return None
         if session is None:
             raise KafkaError(ErrorCode.FETCH_SESSION_ID_NOT_FOUND, f"there is no fetch session {request.session_id}")
-        if session.uses_topic_ids != (version >= TOPIC_IDS_SINCE):
-            raise KafkaError(ErrorCode.FETCH_SESSION_TOPIC_ID_ERROR, "the session mixes topic names and ids")
         if session.epoch != request.session_epoch:
             message = f"fetch session {session.session_id} is in epoch {session.epoch}, not {request.session_epoch}"
             raise KafkaError(ErrorCode.INVALID_FETCH_SESSION_EPOCH, message)
-        session.epoch = session.epoch + 1 if session.epoch < 0x7FFFFFFF else INITIAL_EPOCH + 1
-        session.last_used = now
+        if session.uses_topic_ids != (version >= TOPIC_IDS_SINCE):
+            raise KafkaError(ErrorCode.FETCH_SESSION_TOPIC_ID_ERROR, "the session mixes topic names and ids")
         session.add(request.topics)
         session.forget(request)
-        self._sessions.move_to_end(session.session_id)
         if not len(session):
-            del self._sessions[session.session_id]
+            self._remove(session)
             return None
+        session.epoch = _next_epoch(session.epoch)
+        self._touch(session, now)
         return session
 
-    def open(self, request: FetchRequest, version: int, now: float) -> FetchSession | None:
-        """A new session for a request that asks for one, None if it does not or there is no place."""
-        if request.session_epoch != INITIAL_EPOCH or not self._make_place(now):
+    def open(self, request: FetchRequest, version: int, now: float, *, privileged: bool) -> FetchSession | None:
+        """A new session for a request that asks for one, None if it does not or there is no place.
+
+        `privileged` are those of followers.
+        """
+        if request.session_epoch != INITIAL_EPOCH:
             return None
         session_id = 0
         while session_id == 0 or session_id in self._sessions:
             session_id = self._random.getrandbits(31)
-        session = FetchSession(session_id, uses_topic_ids=version >= TOPIC_IDS_SINCE, now=now)
+        session = FetchSession(session_id, uses_topic_ids=version >= TOPIC_IDS_SINCE, privileged=privileged, now=now)
         session.add(request.topics)
+        if len(self._sessions) >= self.slots:
+            evicted = self._find_place_for(session)
+            if evicted is None:
+                return None
+            self._remove(evicted)
         self._sessions[session_id] = session
+        self._touch(session, now)
         return session
 
-    def _make_place(self, now: float) -> bool:
-        if len(self._sessions) < self.slots:
-            return True
+    def _find_place_for(self, new: FetchSession) -> FetchSession | None:
+        """The session of a full cache that has to go; None if there is none that may go and is worth less."""
         oldest = next(iter(self._sessions.values()), None)
-        if oldest is None or now - oldest.last_used < EVICTION_AFTER_SECONDS:
-            return False
-        del self._sessions[oldest.session_id]
-        return True
+        if oldest is None:
+            return None
+        if new.created - oldest.last_used > EVICTION_AFTER_SECONDS:
+            return oldest
+        evictable = self._evictable_by_privileged if new.privileged else self._evictable_by_all
+        if not evictable or evictable[0][:2] >= (new.privileged, len(new)):
+            return None
+        return self._sessions[evictable[0][-1]]
+
+    def _touch(self, session: FetchSession, now: float) -> None:
+        """The session is used: it goes last, and its age and size are what they are now."""
+        session.last_used = now
+        self._sessions.move_to_end(session.session_id)
+        worth = (session.privileged, len(session), session.session_id)
+        is_old = now - session.created > EVICTION_AFTER_SECONDS
+        if (worth, is_old) == (session.worth, session.is_old):
+            return
+        self._unlist(session)
+        session.worth, session.is_old = worth, is_old
+        if is_old:
+            insort(self._evictable_by_all, worth)
+        if is_old or not session.privileged:
+            insort(self._evictable_by_privileged, worth)
+
+    def _remove(self, session: FetchSession) -> None:
+        del self._sessions[session.session_id]
+        self._unlist(session)
+
+    def _unlist(self, session: FetchSession) -> None:
+        for evictable in (self._evictable_by_all, self._evictable_by_privileged):
+            position = bisect_left(evictable, session.worth)
+            if position < len(evictable) and evictable[position] == session.worth:
+                del evictable[position]

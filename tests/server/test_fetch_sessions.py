@@ -46,12 +46,32 @@ def sessions(slots: int = 10) -> FetchSessions:
     return FetchSessions(slots=slots, random_source=Random(1))
 
 
-def opened(cache: FetchSessions, *partitions: FetchPartition, now: float = 0.0) -> FetchSession:
+def opening(
+    cache: FetchSessions, *partitions: FetchPartition, now: float = 0.0, privileged: bool = False
+) -> FetchSession | None:
     asking = request(*partitions)
     assert cache.resume(asking, VERSION, now) is None
-    session = cache.open(asking, VERSION, now)
+    return cache.open(asking, VERSION, now, privileged=privileged)
+
+
+def opened(
+    cache: FetchSessions, *partitions: FetchPartition, now: float = 0.0, privileged: bool = False
+) -> FetchSession:
+    session = opening(cache, *partitions, now=now, privileged=privileged)
     assert session is not None
     return session
+
+
+def used(cache: FetchSessions, session: FetchSession, now: float, *more: FetchPartition) -> None:
+    going_on = request(*more, session_id=session.session_id, epoch=session.epoch)
+    assert cache.resume(going_on, VERSION, now) is session
+
+
+def is_there(cache: FetchSessions, session: FetchSession) -> bool:
+    """Does the cache know it? Asking leaves it as it is."""
+    with pytest.raises(KafkaError) as caught:
+        cache.resume(request(session_id=session.session_id, epoch=session.epoch + 1), VERSION, 0.0)
+    return caught.value.code is not ErrorCode.FETCH_SESSION_ID_NOT_FOUND
 
 
 def indexes(session: FetchSession) -> list[int]:
@@ -85,7 +105,7 @@ def test_a_name_is_forgotten_with_the_last_partition_of_its_topic() -> None:
             FetchTopic(topic_id=UUID(int=6), partitions=[asked(0)]),
         ],
     )
-    session = cache.open(asking, 13, 0.0)
+    session = cache.open(asking, 13, 0.0, privileged=False)
     assert session is not None
     session.topic_names = {topic_id: "t", UUID(int=6): "u"}
     for index, names in ((0, {"t", "u"}), (1, {"u"})):
@@ -111,12 +131,38 @@ def test_only_news_is_sent() -> None:
 
 
 def test_who_gave_records_is_read_last_next_time() -> None:
-    """No partition starves behind one that always has records."""
+    """No partition starves behind one that always has records. The first answer leaves the order as it was asked."""
     session = opened(sessions(), asked(0), asked(1), asked(2))
+    answers = [data(0, records=b"x"), data(1), data(2)]
 
-    session.select_news(TOPIC, [data(0, records=b"x"), data(1), data(2)])
-
+    session.learn(TOPIC, answers)
+    assert indexes(session) == [0, 1, 2]
+    assert session.select_news(TOPIC, answers) == answers[:1]
     assert indexes(session) == [1, 2, 0]
+
+
+def test_what_a_session_has_dropped_is_no_news() -> None:
+    """An answer that was read before another connection took its partition out of the session does not name it."""
+    cache = sessions()
+    session = opened(cache, asked(0), asked(1))
+    assert cache.resume(request(session_id=session.session_id, epoch=1, forgotten=(0,)), VERSION, 0.0) is session
+
+    assert session.select_news(TOPIC, [data(0, records=b"x")]) == []
+
+
+def test_a_session_moves_on_with_each_request() -> None:
+    """Whoever waited meanwhile can tell; the request that ends a session moves nothing."""
+    cache = sessions()
+    session = opened(cache, asked(0))
+    first = request(session_id=session.session_id, epoch=1)
+    second = request(session_id=session.session_id, epoch=2)
+
+    assert cache.resume(first, VERSION, 0.0) is session
+    assert not session.has_moved_on(first)
+    assert cache.resume(second, VERSION, 0.0) is session
+    assert session.has_moved_on(first)
+    assert cache.resume(request(session_id=session.session_id, epoch=3, forgotten=(0,)), VERSION, 0.0) is None
+    assert not session.has_moved_on(second)
 
 
 @pytest.mark.parametrize(
@@ -125,12 +171,13 @@ def test_who_gave_records_is_read_last_next_time() -> None:
         (999, 1, VERSION, ErrorCode.FETCH_SESSION_ID_NOT_FOUND),
         (None, 2, VERSION, ErrorCode.INVALID_FETCH_SESSION_EPOCH),
         (None, 1, 13, ErrorCode.FETCH_SESSION_TOPIC_ID_ERROR),
+        (None, 2, 13, ErrorCode.INVALID_FETCH_SESSION_EPOCH),
     ],
 )
 def test_a_request_that_does_not_fit_its_session_is_refused(
     session_id: int | None, epoch: int, version: int, code: ErrorCode
 ) -> None:
-    """An unknown session, a skipped epoch, and ids in a session of names."""
+    """An unknown session, a skipped epoch, and ids in a session of names; of both, the epoch is what is told."""
     cache = sessions()
     session = opened(cache, asked(0))
 
@@ -159,27 +206,163 @@ def test_a_session_without_partitions_ends() -> None:
     assert len(cache) == 0
 
 
-def test_a_full_cache_gives_a_place_only_for_a_session_long_unused() -> None:
-    """The cache holds its bound; who finds no place goes on without a session."""
+def test_a_full_cache_gives_a_place_for_a_session_long_unused() -> None:
+    """The cache holds its bound, and its places are not taken for ever; who finds none goes on without a session."""
     cache = sessions(slots=1)
     first = opened(cache, asked(0))
 
-    assert cache.open(request(asked(0)), VERSION, EVICTION_AFTER_SECONDS - 1) is None
-    second = cache.open(request(asked(0)), VERSION, EVICTION_AFTER_SECONDS)
+    assert opening(cache, asked(0), now=EVICTION_AFTER_SECONDS) is None
+    second = opened(cache, asked(0), now=EVICTION_AFTER_SECONDS + 1)
 
-    assert second is not None
-    assert second.session_id != first.session_id
+    assert not is_there(cache, first)
+    assert is_there(cache, second)
     assert len(cache) == 1
+
+
+def test_a_cache_without_slots_has_no_sessions() -> None:
+    """With max.incremental.fetch.session.cache.slots=0 everybody goes on without."""
+    cache = sessions(slots=0)
+
+    assert opening(cache, asked(0)) is None
+    assert opening(cache, asked(0), now=EVICTION_AFTER_SECONDS + 1, privileged=True) is None
 
 
 def test_the_session_that_was_used_last_stays() -> None:
     """Not the oldest goes, but the one that nobody has used for the longest."""
     cache = sessions(slots=2)
     first, second = opened(cache, asked(0)), opened(cache, asked(0))
-    assert cache.resume(request(session_id=first.session_id, epoch=1), VERSION, 1.0) is first
-    assert cache.open(request(asked(0)), VERSION, EVICTION_AFTER_SECONDS) is not None
+    used(cache, first, 1.0)
 
-    assert cache.resume(request(session_id=first.session_id, epoch=2), VERSION, EVICTION_AFTER_SECONDS) is first
-    with pytest.raises(KafkaError) as raised:
-        cache.resume(request(session_id=second.session_id, epoch=1), VERSION, EVICTION_AFTER_SECONDS)
-    assert raised.value.code is ErrorCode.FETCH_SESSION_ID_NOT_FOUND
+    opened(cache, asked(0), now=EVICTION_AFTER_SECONDS + 1)
+
+    assert is_there(cache, first)
+    assert not is_there(cache, second)
+
+
+def test_the_larger_session_finds_the_place_of_the_smallest_that_is_old() -> None:
+    """Sessions that are used all the time make place too, once they are old, for those with more partitions."""
+    cache = sessions(slots=2)
+    larger, smaller = opened(cache, asked(0), asked(1), asked(2)), opened(cache, asked(0))
+    used(cache, larger, EVICTION_AFTER_SECONDS + 1)
+    used(cache, smaller, EVICTION_AFTER_SECONDS + 1)
+
+    assert opening(cache, asked(0), now=EVICTION_AFTER_SECONDS + 2) is None
+    new = opened(cache, asked(0), asked(1), now=EVICTION_AFTER_SECONDS + 2)
+
+    assert is_there(cache, larger)
+    assert not is_there(cache, smaller)
+    assert is_there(cache, new)
+
+
+def test_a_partition_named_twice_makes_no_session_larger() -> None:
+    """A session is as large as it has different partitions."""
+    cache = sessions(slots=1)
+    used(cache, opened(cache, asked(0)), EVICTION_AFTER_SECONDS + 1)
+
+    assert opening(cache, asked(0), asked(0), now=EVICTION_AFTER_SECONDS + 2) is None
+
+
+def test_a_young_session_keeps_its_place() -> None:
+    """Young is who was when last used: the place of a new session is safe for two minutes, however small it is."""
+    cache = sessions(slots=1)
+    session = opened(cache, asked(0))
+    used(cache, session, EVICTION_AFTER_SECONDS)
+
+    assert opening(cache, asked(0), asked(1), now=EVICTION_AFTER_SECONDS + 1) is None
+    used(cache, session, EVICTION_AFTER_SECONDS + 1)
+    opened(cache, asked(0), asked(1), now=EVICTION_AFTER_SECONDS + 1)
+    assert not is_there(cache, session)
+
+
+def test_a_session_is_worth_what_it_has_grown_to() -> None:
+    """What counts are the partitions that it has, not those that it began with."""
+    cache = sessions(slots=1)
+    session = opened(cache, asked(0))
+    used(cache, session, EVICTION_AFTER_SECONDS + 1)
+    used(cache, session, EVICTION_AFTER_SECONDS + 1, asked(1))
+
+    assert opening(cache, asked(0), asked(1), now=EVICTION_AFTER_SECONDS + 2) is None
+    opened(cache, asked(0), asked(1), asked(2), now=EVICTION_AFTER_SECONDS + 2)
+    assert not is_there(cache, session)
+
+
+def test_followers_go_before_consumers() -> None:
+    """A follower's session takes the place of the smallest consumer's at once; no consumer takes a follower's."""
+    cache = sessions(slots=2)
+    larger, smaller = opened(cache, asked(0), asked(1)), opened(cache, asked(0))
+
+    follower = opened(cache, asked(0), privileged=True)
+    assert is_there(cache, larger)
+    assert not is_there(cache, smaller)
+
+    another = opened(cache, asked(0), privileged=True)
+    assert not is_there(cache, larger)
+    for session in (follower, another):
+        used(cache, session, EVICTION_AFTER_SECONDS + 1)
+    assert opening(cache, *map(asked, range(5)), now=EVICTION_AFTER_SECONDS + 2) is None
+
+
+def test_followers_among_themselves() -> None:
+    """Between two followers it is as between two consumers: the one that is there goes if it is old and smaller."""
+    cache = sessions(slots=1)
+    session = opened(cache, asked(0), privileged=True)
+
+    assert opening(cache, asked(0), asked(1), now=1.0, privileged=True) is None
+    used(cache, session, EVICTION_AFTER_SECONDS + 1)
+    assert opening(cache, asked(0), now=EVICTION_AFTER_SECONDS + 2, privileged=True) is None
+    opened(cache, asked(0), asked(1), now=EVICTION_AFTER_SECONDS + 2, privileged=True)
+    assert not is_there(cache, session)
+
+
+def test_any_mixture_is_evicted_as_by_looking_at_all() -> None:
+    """After any uses, the one that makes place is the one that a search of the whole cache finds, by Kafka's rule."""
+    source = Random(227)
+    cache = sessions(slots=8)
+    known: dict[int, Modelled] = {}
+    now = 0.0
+    evictions = 0
+    for _ in range(3000):
+        now += source.choice([0.0, 1.0, 10.0, 50.0])
+        if source.random() < 0.6 and known:
+            session_id = source.choice(list(known))
+            model = known[session_id] = known.pop(session_id)
+            used(cache, model.session, now, asked(source.randrange(6)))
+            model.use(now)
+            continue
+        privileged, size = source.random() < 0.3, source.randrange(1, 6)
+        expected = evicted_of(list(known.values()), privileged, size, now) if len(known) == 8 else None
+        session = opening(cache, *map(asked, range(size)), now=now, privileged=privileged)
+
+        assert (session is not None) == (len(known) < 8 or expected is not None)
+        if expected is not None:
+            evictions += 1
+            assert not is_there(cache, known.pop(expected.session.session_id).session)
+        if session is not None:
+            known[session.session_id] = Modelled(session, privileged=privileged, now=now)
+        assert len(cache) == len(known)
+        assert all(is_there(cache, model.session) for model in known.values())
+    assert evictions > 100
+
+
+class Modelled:
+    """A session as a slow and obvious cache would keep it."""
+
+    def __init__(self, session: FetchSession, *, privileged: bool, now: float) -> None:
+        self.session = session
+        self.privileged = privileged
+        self.created = now
+        self.use(now)
+
+    def use(self, now: float) -> None:
+        self.last_used = now
+        self.size = len(indexes(self.session))
+
+
+def evicted_of(models: list[Modelled], privileged: bool, size: int, now: float) -> Modelled | None:
+    """Who of them, the least recently used first, has to go for a new session (FetchSessionCacheShard.tryEvict)."""
+    if now - models[0].last_used > EVICTION_AFTER_SECONDS:
+        return models[0]
+    old = [model for model in models if model.last_used - model.created > EVICTION_AFTER_SECONDS]
+    candidates = old + [model for model in models if privileged and not model.privileged and model not in old]
+    least = min(candidates, key=lambda m: (m.privileged, m.size, m.session.session_id), default=None)
+    return least if least is not None and (least.privileged, least.size) < (privileged, size) else None

@@ -103,11 +103,18 @@ def _respond(reading: "_Reading", session: FetchSession | None) -> FetchResponse
     request, context = reading.request, reading.context
     answers = reading.answers
     if session is None:
-        session = context.services.fetch_sessions.open(request, context.version, trio.current_time())
+        is_follower = reading.replica_id >= 0
+        session = context.services.fetch_sessions.open(
+            request, context.version, trio.current_time(), privileged=is_follower
+        )
         if session is not None:
             session.topic_names = reading.topic_names
             for topic in answers:
-                session.select_news((topic.topic, topic.topic_id), topic.partitions)
+                session.learn((topic.topic, topic.topic_id), topic.partitions)
+    elif session.has_moved_on(request):
+        return FetchResponse(
+            error_code=ErrorCode.INVALID_FETCH_SESSION_EPOCH, session_id=session.session_id, responses=[]
+        )
     else:
         for topic in answers:
             topic.partitions = session.select_news((topic.topic, topic.topic_id), topic.partitions)
@@ -150,7 +157,7 @@ class _Reading:
         self._refused: dict[Partition, KafkaError] = {}
         self._partitions = context.services.partitions
         self._committed_only = request.isolation_level == READ_COMMITTED
-        self._replica_id = (
+        self.replica_id = (
             request.replica_state.replica_id if context.version >= REPLICA_STATE_SINCE else request.replica_id
         )
         self._left_bytes = 0
@@ -222,7 +229,7 @@ class _Reading:
             partition = self._partitions.find(topic.name, asked.partition)
             if topic.asked.topic_id.int and topic.asked.topic_id != partition.log.topic_id:
                 raise KafkaError(ErrorCode.INCONSISTENT_TOPIC_ID, f"{topic.name} is another topic by now")
-            if self._replica_id >= 0:
+            if self.replica_id >= 0:
                 return self._refer_to_leader(topic.name, asked)
             if asked.partition_max_bytes < 0 or self.request.max_bytes < 0:
                 raise KafkaError(ErrorCode.INVALID_FETCH_SIZE, f"{asked.partition_max_bytes} bytes")

@@ -10,7 +10,7 @@ import trio
 
 from kpy.protocol.errors import ErrorCode
 from kpy.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse, DeleteTopicState
-from kpy.protocol.messages.fetch import FetchRequest, FetchResponse, ForgottenTopic
+from kpy.protocol.messages.fetch import FetchRequest, FetchResponse, ForgottenTopic, ReplicaState
 from kpy.server.context import RequestContext
 from kpy.server.handlers.fetch import fetch
 from tests.server.client import FETCH_VERSION, Serving, fetch_request, make_broker, running
@@ -59,26 +59,71 @@ async def test_a_fetch_that_is_cancelled_leaves_nothing_behind(serving: Serving,
     assert len(partition.waiters) == 0
 
 
-async def test_a_session_that_goes_on_elsewhere_does_not_break_a_parked_fetch(serving: Serving) -> None:
-    """Two connections with one session are a client's mistake: each request still has its answer."""
-    request = fetch_request("t")
+async def open_session(serving: Serving, request: FetchRequest, version: int = FETCH_VERSION) -> int:
+    """The id of the session that the request, which asks for one, is answered with; 0 is none."""
     request.session_epoch = 0
-    opened = ask(serving, request)
+    opened = ask(serving, request, version)
     assert isinstance(opened, FetchResponse)
+    return opened.session_id
+
+
+async def park_in_session(serving: Serving, session_id: int) -> Awaitable[FetchResponse]:
+    """A request of a session of t-0 in its first epoch, which waits for records."""
     parked = fetch_request("t", max_wait_ms=3_600_000)
     parked.topics = []
-    parked.session_id, parked.session_epoch = opened.session_id, 1
+    parked.session_id, parked.session_epoch = session_id, 1
     answer = ask(serving, parked)
     assert isinstance(answer, Awaitable)
+    return answer
+
+
+async def test_a_session_that_goes_on_elsewhere_refuses_a_parked_fetch(serving: Serving) -> None:
+    """A session is for one request at a time: the one that waited is told that its epoch is over, when it would end."""
+    session_id = await open_session(serving, fetch_request("t"))
+    answer = await park_in_session(serving, session_id)
     other = fetch_request("t", partition=1)
-    other.session_id, other.session_epoch = opened.session_id, 2
+    other.session_id, other.session_epoch = session_id, 2
+    assert isinstance(ask(serving, other), FetchResponse)
+
+    serving.broker.services.partitions.find("t", 0).append(batch("v"))
+
+    response = await answer
+    assert ErrorCode(response.error_code) is ErrorCode.INVALID_FETCH_SESSION_EPOCH
+    assert (response.session_id, response.responses) == (session_id, [])
+
+
+async def test_a_session_that_ends_elsewhere_leaves_a_parked_fetch_nothing_to_say(serving: Serving) -> None:
+    """With the last partition the session ends; no records come of what its client has dropped."""
+    session_id = await open_session(serving, fetch_request("t"))
+    answer = await park_in_session(serving, session_id)
+    other = fetch_request("t")
+    other.topics = []
+    other.session_id, other.session_epoch = session_id, 2
     other.forgotten_topics_data = [ForgottenTopic(topic="t", partitions=[0])]
     assert isinstance(ask(serving, other), FetchResponse)
 
     serving.broker.services.partitions.find("t", 0).append(batch("v"))
 
     response = await answer
-    assert [data.partition_index for data in response.responses[0].partitions] == [0]
+    assert (response.error_code, response.session_id, response.responses) == (0, session_id, [])
+
+
+@pytest.mark.parametrize("version", [14, 15])
+async def test_who_says_that_it_is_a_follower_finds_a_session(version: int) -> None:
+    """In a full cache it takes a consumer's place, and no consumer takes its (KIP-227; KIP-903 moved the field)."""
+    async with running(make_broker(max_incremental_fetch_session_cache_slots="1")) as serving:
+        await (await serving.connect()).create_topic("t", 1)
+        consumer = await open_session(serving, fetch_request("t"))
+        assert consumer != 0
+        assert await open_session(serving, fetch_request("t")) == 0
+        request = fetch_request("t")
+        if version < 15:
+            request.replica_id = 7
+        else:
+            request.replica_state = ReplicaState(replica_id=7)
+
+        assert await open_session(serving, request, version) != 0
+        assert await open_session(serving, fetch_request("t")) == 0
 
 
 async def test_a_parked_fetch_never_reads_the_next_topic_of_the_name(serving: Serving) -> None:

@@ -103,10 +103,19 @@ async def test_null_records_get_an_answer(client: Client) -> None:
     assert await refusal(client, request) is ErrorCode.INVALID_RECORD
 
 
-async def test_a_bad_partition_does_not_keep_a_good_one_out(client: Client) -> None:
-    """Partitions of one request are answered in its order, each with its own fate."""
+def with_byte(position: int, value: int) -> bytearray:
     damaged = batch("x")
-    damaged[-1] ^= 1
+    damaged[position] = value
+    return damaged
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [with_byte(17, 0), with_byte(8, 255), with_byte(16, 3)],
+    ids=["checksum", "length", "format"],
+)
+async def test_a_bad_partition_does_not_keep_a_good_one_out(client: Client, damaged: bytearray) -> None:
+    """Partitions of one request are answered in its order, each with its own fate."""
     request = ProduceRequest(
         acks=-1,
         timeout_ms=1000,
