@@ -21,7 +21,7 @@ from interop_tests.conformance.comparison import (
     Steps,
     Verdict,
     area_of,
-    changes_by_question,
+    by_question,
     compare_all,
     counts,
 )
@@ -55,8 +55,8 @@ def main() -> int:
         print(failure, file=sys.stderr)
         return 1
     kafka = {name: steps for name, steps in answers(golden).items() if is_asked(name)}
-    listed = {} if options.broker == "kafka" else changes_by_question(DIFFERENCES)
-    outcomes = compare_all(kafka, got, {name: changes for name, changes in listed.items() if is_asked(name)})
+    listed = {} if options.broker == "kafka" else by_question(DIFFERENCES)
+    outcomes = compare_all(kafka, got, {name: each for name, each in listed.items() if is_asked(name)})
     print("\n".join(report(outcomes, is_whole=parts == list(SERVED))))
     return int(not outcomes or any(outcome.verdict is Verdict.OTHERWISE for outcome in outcomes.values()))
 

@@ -85,20 +85,30 @@ class Anticipates(NamedTuple):
 Change = Differs | Lacks | Closes | Anticipates
 
 
+class Verdict(Enum):
+    """How an answer compares: it is Kafka's, differs in what is listed for one of three reasons, or is otherwise."""
+
+    EXACT = "exact"
+    BETTER = "better"
+    STRICTER = "stricter"
+    NOT_SERVED = "not served"
+    OTHERWISE = "otherwise"
+
+
 class Difference(NamedTuple):
     """Why kpy answers some questions in another way, and in which."""
 
+    verdict: Verdict
     reason: str
     changes: Mapping[str, Sequence[Change]]
     """By the names of the questions."""
 
 
-class Verdict(Enum):
-    """How an answer compares."""
+class Listed(NamedTuple):
+    """How the answer to one question differs."""
 
-    EXACT = "exact"
-    LISTED = "as listed"
-    OTHERWISE = "otherwise"
+    verdict: Verdict
+    changes: Sequence[Change]
 
 
 class Outcome(NamedTuple):
@@ -108,12 +118,12 @@ class Outcome(NamedTuple):
     lines: Sequence[str]
 
 
-def changes_by_question(differences: Sequence[Difference]) -> dict[str, Sequence[Change]]:
-    return {name: changes for difference in differences for name, changes in difference.changes.items()}
+def by_question(differences: Sequence[Difference]) -> dict[str, Listed]:
+    return {name: Listed(each.verdict, changes) for each in differences for name, changes in each.changes.items()}
 
 
 def compare_all(
-    kafka: Mapping[str, Steps], got: Mapping[str, Steps], listed: Mapping[str, Sequence[Change]]
+    kafka: Mapping[str, Steps], got: Mapping[str, Steps], listed: Mapping[str, Listed]
 ) -> dict[str, Outcome]:
     """The outcome of each question that Kafka has answered or that is listed."""
     outcomes = {}
@@ -121,24 +131,24 @@ def compare_all(
         if name not in kafka:
             outcomes[name] = Outcome(Verdict.OTHERWISE, ["it is listed, and not asked"])
         else:
-            outcomes[name] = compare(kafka[name], got.get(name, []), listed.get(name, ()))
+            outcomes[name] = compare(kafka[name], got.get(name, []), listed.get(name))
     return outcomes
 
 
-def compare(kafka: Steps, got: Steps, changes: Sequence[Change]) -> Outcome:
-    if not changes:
+def compare(kafka: Steps, got: Steps, listed: Listed | None = None) -> Outcome:
+    if listed is None:
         lines = list(_differences(kafka, got, ""))
         return Outcome(Verdict.OTHERWISE if lines else Verdict.EXACT, lines)
     if not any(_differences(kafka, got, "")):
         return Outcome(Verdict.OTHERWISE, ["it is listed, and the same as on Kafka"])
     wanted = copy.deepcopy(kafka)
     try:
-        for change in changes:
+        for change in listed.changes:
             change.apply(wanted)
     except Misfit as misfit:
         return Outcome(Verdict.OTHERWISE, [f"what is listed does not fit: {misfit}", *_differences(kafka, got, "")])
     lines = list(_differences(wanted, got, ""))
-    return Outcome(Verdict.OTHERWISE if lines else Verdict.LISTED, lines)
+    return Outcome(Verdict.OTHERWISE if lines else listed.verdict, lines)
 
 
 def counts(outcomes: Mapping[str, Outcome]) -> dict[str, Counter[Verdict]]:

@@ -6,7 +6,7 @@ differ. docs/conformance.md is made from this (`make docs`).
 
 from collections.abc import Mapping, Sequence
 
-from interop_tests.conformance.comparison import Anticipates, Closes, Difference, Differs, Lacks
+from interop_tests.conformance.comparison import Anticipates, Closes, Difference, Differs, Lacks, Verdict
 
 QUESTIONS: Mapping[str, int] = {
     "framing": 57,
@@ -60,6 +60,7 @@ _STORED: Mapping[str, object] = {
 
 DIFFERENCES: Sequence[Difference] = (
     Difference(
+        Verdict.NOT_SERVED,
         "APIs that kpy does not serve are not in its table, nor are the features that stand for them; all else in the "
         "table is Kafka's, every version of every API.",
         {
@@ -73,11 +74,13 @@ DIFFERENCES: Sequence[Difference] = (
         },
     ),
     Difference(
+        Verdict.BETTER,
         "A topic that is created by asking for it is there in the first answer, with its leaders. Kafka answers "
         "UNKNOWN_TOPIC_OR_PARTITION once, and old clients give up on that.",
         {f"metadata.auto_creation@{version}": [Anticipates(1, 2)] for version in (0, 3, 4, 13)},
     ),
     Difference(
+        Verdict.BETTER,
         "A partition that is named twice in one request has both batches stored and answered. Kafka stores the last "
         "one and forgets the first.",
         {
@@ -87,11 +90,13 @@ DIFFERENCES: Sequence[Difference] = (
         },
     ),
     Difference(
+        Verdict.STRICTER,
         "Text that is not UTF-8 is no message, and closes the connection. Kafka puts replacement characters into it "
         "and goes on.",
         {"framing.invalid_utf8_name": [Closes(1)]},
     ),
     Difference(
+        Verdict.NOT_SERVED,
         "AlterPartitionReassignments is not served.",
         {
             **{f"topics.reassign_to_the_same@{version}": [Closes(1)] for version in (0, 1)},
@@ -99,6 +104,7 @@ DIFFERENCES: Sequence[Difference] = (
         },
     ),
     Difference(
+        Verdict.NOT_SERVED,
         "UpdateFeatures refuses `transaction.version` 2, the level that Kafka has already and kpy has nothing behind.",
         {
             "cluster.feature_update[same_level]@1": [
@@ -113,6 +119,7 @@ DIFFERENCES: Sequence[Difference] = (
         },
     ),
     Difference(
+        Verdict.NOT_SERVED,
         "Streams groups are not served.",
         {
             "consumer.streams_describe[empty]@0": [Closes(1)],

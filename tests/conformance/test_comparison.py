@@ -9,10 +9,11 @@ from interop_tests.conformance.comparison import (
     Difference,
     Differs,
     Lacks,
+    Listed,
     Outcome,
     Steps,
     Verdict,
-    changes_by_question,
+    by_question,
     compare,
     compare_all,
     counts,
@@ -27,7 +28,10 @@ KEYS: Steps = [
     {"api": "ApiVersions v4", "reply": {"Keys": [{"Key": key, "Max": 2} for key in (1, 5, 7)]}},
     {"note": {"lowest": {"1": 0, "5": 1, "7": 0}}},
 ]
-WITHOUT_5 = [Lacks("1.reply.Keys", frozenset({5}), told_by="Key"), Lacks("2.note.lowest", frozenset({"5"}))]
+WITHOUT_5 = Listed(
+    Verdict.NOT_SERVED,
+    [Lacks("1.reply.Keys", frozenset({5}), told_by="Key"), Lacks("2.note.lowest", frozenset({"5"}))],
+)
 
 
 def step(**reply: object) -> Steps:
@@ -43,7 +47,7 @@ def test_equal_answers_are_exact() -> None:
     """An answer that equals Kafka's is exact, in whatever order its fields are."""
     got = step(ErrorCode=0, Name="t")
 
-    assert compare(step(Name="t", ErrorCode=0), got, ()) == Outcome(Verdict.EXACT, [])
+    assert compare(step(Name="t", ErrorCode=0), got) == Outcome(Verdict.EXACT, [])
 
 
 @pytest.mark.parametrize(
@@ -61,16 +65,16 @@ def test_what_is_not_listed_is_told(got: Steps, line: str) -> None:
     """A difference that is not listed is told with its place and both values, in full."""
     kafka = step(Topics=[{"Name": "t", "ErrorCode": 0}])
 
-    assert compare(kafka, got, ()) == Outcome(Verdict.OTHERWISE, [line])
+    assert compare(kafka, got) == Outcome(Verdict.OTHERWISE, [line])
 
 
 def test_any_error_for_an_unknown_server_error() -> None:
     """Where Kafka fails with UNKNOWN_SERVER_ERROR another error will do, with or without words; no error will not."""
     kafka = step(ErrorCode=-1, ErrorMessage=None, Name="t")
 
-    assert compare(kafka, step(ErrorCode=42, ErrorMessage="<text>", Name="t"), ()).verdict is Verdict.EXACT
-    assert compare(kafka, step(ErrorCode=0, ErrorMessage=None, Name="t"), ()).lines == ["1.reply.ErrorCode: -1 | 0"]
-    assert compare(kafka, step(ErrorCode=42, ErrorMessage=None, Name="u"), ()).lines == ['1.reply.Name: "t" | "u"']
+    assert compare(kafka, step(ErrorCode=42, ErrorMessage="<text>", Name="t")).verdict is Verdict.EXACT
+    assert compare(kafka, step(ErrorCode=0, ErrorMessage=None, Name="t")).lines == ["1.reply.ErrorCode: -1 | 0"]
+    assert compare(kafka, step(ErrorCode=42, ErrorMessage=None, Name="u")).lines == ['1.reply.Name: "t" | "u"']
 
 
 @pytest.mark.parametrize(
@@ -83,15 +87,16 @@ def test_any_error_for_an_unknown_server_error() -> None:
     ],
 )
 def test_what_is_listed_may_differ(kafka: Steps, change: Change, got: Steps) -> None:
-    """An answer that differs in what is listed and in nothing else is as listed."""
-    assert compare(kafka, got, [change]) == Outcome(Verdict.LISTED, [])
+    """An answer that differs in what is listed and in nothing else is what the list says of it."""
+    for verdict in (Verdict.BETTER, Verdict.STRICTER):
+        assert compare(kafka, got, Listed(verdict, [change])) == Outcome(verdict, [])
 
 
 def test_the_rest_of_a_table_has_to_be_equal() -> None:
-    """A table that lacks the listed keys is as listed; another version, or another key that is missing, shows."""
+    """A table that lacks the listed keys is what the list says; another version, or one more missing key, shows."""
     lowest = {"1": 0, "7": 0}
 
-    assert compare(KEYS, keys((1, 2), (7, 2), lowest=lowest), WITHOUT_5).verdict is Verdict.LISTED
+    assert compare(KEYS, keys((1, 2), (7, 2), lowest=lowest), WITHOUT_5).verdict is Verdict.NOT_SERVED
     assert compare(KEYS, keys((1, 2), (7, 9), lowest=lowest), WITHOUT_5).lines == ["1.reply.Keys[1].Max: 2 | 9"]
     assert compare(KEYS, keys((1, 2), lowest=lowest), WITHOUT_5).verdict is Verdict.OTHERWISE
     assert compare(KEYS, keys((1, 2), (7, 2), lowest={"1": 0}), WITHOUT_5).lines == ["2.note.lowest.7: 0 | (absent)"]
@@ -99,7 +104,7 @@ def test_the_rest_of_a_table_has_to_be_equal() -> None:
 
 def test_a_new_fault_beside_a_listed_one() -> None:
     """What is listed hides nothing else in the same reply, nor another value in the same place."""
-    kafka, listed = step(Code=0, Name="t"), [Differs("1.reply.Code", kafka=0, kpy=95)]
+    kafka, listed = step(Code=0, Name="t"), Listed(Verdict.STRICTER, [Differs("1.reply.Code", kafka=0, kpy=95)])
 
     assert compare(kafka, step(Code=95, Name="u"), listed).lines == ['1.reply.Name: "t" | "u"']
     assert compare(kafka, step(Code=7, Name="t"), listed).lines == ["1.reply.Code: 95 | 7"]
@@ -127,16 +132,16 @@ def test_what_is_listed_has_to_fit_kafkas_answer(change: Change, misfit: str) ->
     kafka: Steps = [*step(Code=0, Names=["a", "b"]), {"note": 1}]
     got: Steps = [*step(Code=0, Names=["a", "b"]), {"note": 2}]
 
-    outcome = compare(kafka, got, [change])
+    outcome = compare(kafka, got, Listed(Verdict.BETTER, [change]))
     assert outcome == Outcome(Verdict.OTHERWISE, [f"what is listed does not fit: {misfit}", "2.note: 1 | 2"])
 
 
 def test_counts() -> None:
     """Every question counts in its area and in the total; one that is listed and not asked counts as a difference."""
-    listed = changes_by_question(
+    listed = by_question(
         [
-            Difference("because", {"metadata.created@0": [Anticipates(1, 2)]}),
-            Difference("so", {"topics.gone": [Closes(1)]}),
+            Difference(Verdict.BETTER, "because", {"metadata.created@0": [Anticipates(1, 2)]}),
+            Difference(Verdict.NOT_SERVED, "so", {"topics.gone": [Closes(1)]}),
         ]
     )
     outcomes = compare_all(
@@ -146,7 +151,7 @@ def test_counts() -> None:
     )
 
     assert counts(outcomes) == {
-        "metadata": {Verdict.LISTED: 1},
+        "metadata": {Verdict.BETTER: 1},
         "topics": {Verdict.EXACT: 1, Verdict.OTHERWISE: 2},
-        "total": {Verdict.LISTED: 1, Verdict.EXACT: 1, Verdict.OTHERWISE: 2},
+        "total": {Verdict.BETTER: 1, Verdict.EXACT: 1, Verdict.OTHERWISE: 2},
     }
