@@ -27,6 +27,9 @@ READS_WHILE_JOINING = {"confluent-kafka", "java"}
 
 JOINS_WHILE_HANGING = {"confluent-kafka"}
 
+JOINS_TWICE = {"kafka-python"}
+"""kafka-python 3.0 forgets the answer to its JoinGroup where that comes between two polls, and joins again."""
+
 COOPERATIVE = [kind for kind in KINDS if "cooperative-sticky" in kind.assignors]
 
 Start = Callable[..., MemberProcess]
@@ -110,10 +113,13 @@ def test_members_that_hang(clients: Clients, unique: Callable[[str], str], start
 
 
 def test_static_members_come_back(clients: Clients, unique: Callable[[str], str], start: Start) -> None:
-    """A member that is killed and started again with its instance id has what it had, and the other notices nothing."""
+    """A member that is killed and started again with its instance id has what it had, and the other notices nothing.
+
+    With kafka-python the other may notice, if the broker is slow, and has what it had again.
+    """
     topic = clients.topic(partitions=4)
     pairs: dict[str, list[MemberProcess]] = {}
-    had: dict[str, set[str]] = {}
+    had: dict[str, list[set[str]]] = {}
     again: dict[str, Callable[[], MemberProcess]] = {}
     for kind in KINDS:
         settings = {"topics": [topic], "session_ms": 30_000}
@@ -122,14 +128,16 @@ def test_static_members_come_back(clients: Clients, unique: Callable[[str], str]
         again[kind.name] = partial(start, kind, group, instance="one", **settings)
     for name, pair in pairs.items():
         share(pair, places(topic, 4), f"two of {name}")
-        had[name] = pair[0].partitions
+        had[name] = [member.partitions for member in pair]
     quiet = {name: len(pair[1].lines) for name, pair in pairs.items()}
     for name, pair in pairs.items():
         pair[0].kill()
         pair[0] = again[name]()
     for name, pair in pairs.items():
-        eventually(partial(has_partitions, pair[0], had[name]), f"{name} is back", within_s=START_PATIENCE_S)
-        assert pair[1].lines[quiet[name] :] == []
+        for member, before in zip(pair, had[name], strict=True):
+            eventually(partial(has_partitions, member, before), f"{name} is back", within_s=START_PATIENCE_S)
+        if name not in JOINS_TWICE:
+            assert pair[1].lines[quiet[name] :] == [], name
     values = produce_to_all(clients, topic, 4, "after")
     for pair in pairs.values():
         received(pair, values)
