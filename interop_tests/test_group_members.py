@@ -21,7 +21,7 @@ from interop_tests.eventually import eventually
 from interop_tests.kafka_python_clients import Clients
 from interop_tests.wire import Wire
 
-START_PATIENCE_S = 45.0
+START_PATIENCE_S = 60.0
 READS_WHILE_JOINING = {"confluent-kafka", "java"}
 """kafka-python 3.0 returns no records while the answer to its JoinGroup is awaited, on any broker."""
 
@@ -83,7 +83,7 @@ def received(members: Sequence[MemberProcess], values: set[str]) -> None:
 def test_all_clients_in_one_group(clients: Clients, unique: Callable[[str], str], start: Start) -> None:
     """One member of each library in one group, whoever leads it; when the Java client dies the others take over."""
     topic, group = clients.topic(partitions=8), unique("group")
-    members = [start(kind, group, topics=[topic], session_ms=3_000) for kind in KINDS]
+    members = [start(kind, group, topics=[topic], session_ms=6_000) for kind in KINDS]
     share(members, places(topic, 8), "four clients share eight partitions")
     received(members, produce_to_all(clients, topic, 8, "first"))
 
@@ -168,7 +168,9 @@ def test_cooperative_rebalances_stop_nobody(clients: Clients, unique: Callable[[
         hanging.send("hang")
     for kind in COOPERATIVE:
         trios[kind.name].append(join(kind))
-        eventually(partial(has_members, clients, groups[kind.name], 3), f"a third of {kind.name}", within_s=45)
+        eventually(
+            partial(has_members, clients, groups[kind.name], 3), f"a third of {kind.name}", within_s=START_PATIENCE_S
+        )
 
     values = produce_to_all(clients, topic, 6, "meanwhile")
     for name, (polling, *_) in trios.items():

@@ -209,7 +209,7 @@ def test_max_poll_records(clients: Clients) -> None:
 def test_long_poll_is_woken_by_an_append(clients: Clients) -> None:
     """A fetch that may wait longer than this scenario does answers as soon as there is a record."""
     topic = clients.topic()
-    consumer = clients.consumer(fetch_max_wait_ms=60_000, request_timeout_ms=90_000)
+    consumer = clients.consumer(fetch_max_wait_ms=300_000, request_timeout_ms=310_000)
     consumer.assign(partitions_of(topic, 1))
     consumer.poll(timeout_ms=200)
     produce(clients, topic, [b"wake"])
