@@ -83,8 +83,8 @@ class RemoteBroker(Broker):
 class OwnBroker(Broker):
     """A broker process with a scratch directory, its output in a file there."""
 
-    start_timeout_s = 20.0
-    stop_timeout_s = 20.0
+    start_timeout_s = 60.0
+    stop_timeout_s = 60.0
     restartable = True
 
     def __init__(self, scratch: Path | None = None) -> None:

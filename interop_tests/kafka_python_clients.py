@@ -69,6 +69,15 @@ def collect_assignment(consumer: KafkaConsumer) -> None:
         coordinator.request_rejoin()
 
 
+def see_topics(consumer: KafkaConsumer) -> None:
+    """To be called between subscribing and the first poll, where it matters how often the consumer joins.
+
+    kafka-python 3.0 may lead its group before it is told of its topics. It joins again when it is, which is late if the
+    broker is slow, and a static leader has assigned nothing until then.
+    """
+    consumer.topics()
+
+
 def records_polled(consumer: KafkaConsumer, timeout_ms: int) -> Iterator[ConsumerRecord]:
     """What one poll brings; nothing if the broker is away.
 

@@ -255,6 +255,8 @@ def _new(directory: Path) -> Path:
 def _new_kafka(scratch: Path) -> KafkaNode:
     settings = {
         **QUICK_CLEANER,
+        # A node that falls silent for a session is fenced, and its partitions get a new leader epoch in their files.
+        "broker.session.timeout.ms": "9000",
         "offsets.topic.num.partitions": "2",
         "transaction.state.log.num.partitions": "2",
     }

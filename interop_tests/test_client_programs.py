@@ -19,7 +19,7 @@ from interop_tests.eventually import eventually
 from interop_tests.kafka_python_clients import Clients, partitions_of, poll_until, produce, shares, values_of
 from interop_tests.processes import LineProcess
 
-PROCESS_PATIENCE_S = 30.0
+PROCESS_PATIENCE_S = 60.0
 
 
 @pytest.fixture(params=[KafkaPython, Aiokafka, Confluent, JavaConsole], ids=lambda kind: kind.name)

@@ -21,11 +21,14 @@ from interop_tests.eventually import eventually
 from interop_tests.kafka_python_clients import Clients
 from interop_tests.wire import Wire
 
-START_PATIENCE_S = 45.0
+START_PATIENCE_S = 60.0
 READS_WHILE_JOINING = {"confluent-kafka", "java"}
 """kafka-python 3.0 returns no records while the answer to its JoinGroup is awaited, on any broker."""
 
 JOINS_WHILE_HANGING = {"confluent-kafka"}
+
+JOINS_TWICE = {"kafka-python"}
+"""kafka-python 3.0 forgets the answer to its JoinGroup where that comes between two polls, and joins again."""
 
 COOPERATIVE = [kind for kind in KINDS if "cooperative-sticky" in kind.assignors]
 
@@ -80,7 +83,7 @@ def received(members: Sequence[MemberProcess], values: set[str]) -> None:
 def test_all_clients_in_one_group(clients: Clients, unique: Callable[[str], str], start: Start) -> None:
     """One member of each library in one group, whoever leads it; when the Java client dies the others take over."""
     topic, group = clients.topic(partitions=8), unique("group")
-    members = [start(kind, group, topics=[topic], session_ms=3_000) for kind in KINDS]
+    members = [start(kind, group, topics=[topic], session_ms=6_000) for kind in KINDS]
     share(members, places(topic, 8), "four clients share eight partitions")
     received(members, produce_to_all(clients, topic, 8, "first"))
 
@@ -110,10 +113,13 @@ def test_members_that_hang(clients: Clients, unique: Callable[[str], str], start
 
 
 def test_static_members_come_back(clients: Clients, unique: Callable[[str], str], start: Start) -> None:
-    """A member that is killed and started again with its instance id has what it had, and the other notices nothing."""
+    """A member that is killed and started again with its instance id has what it had, and the other notices nothing.
+
+    With kafka-python the other may notice, if the broker is slow, and has what it had again.
+    """
     topic = clients.topic(partitions=4)
     pairs: dict[str, list[MemberProcess]] = {}
-    had: dict[str, set[str]] = {}
+    had: dict[str, list[set[str]]] = {}
     again: dict[str, Callable[[], MemberProcess]] = {}
     for kind in KINDS:
         settings = {"topics": [topic], "session_ms": 30_000}
@@ -122,14 +128,16 @@ def test_static_members_come_back(clients: Clients, unique: Callable[[str], str]
         again[kind.name] = partial(start, kind, group, instance="one", **settings)
     for name, pair in pairs.items():
         share(pair, places(topic, 4), f"two of {name}")
-        had[name] = pair[0].partitions
+        had[name] = [member.partitions for member in pair]
     quiet = {name: len(pair[1].lines) for name, pair in pairs.items()}
     for name, pair in pairs.items():
         pair[0].kill()
         pair[0] = again[name]()
     for name, pair in pairs.items():
-        eventually(partial(has_partitions, pair[0], had[name]), f"{name} is back", within_s=START_PATIENCE_S)
-        assert pair[1].lines[quiet[name] :] == []
+        for member, before in zip(pair, had[name], strict=True):
+            eventually(partial(has_partitions, member, before), f"{name} is back", within_s=START_PATIENCE_S)
+        if name not in JOINS_TWICE:
+            assert pair[1].lines[quiet[name] :] == [], name
     values = produce_to_all(clients, topic, 4, "after")
     for pair in pairs.values():
         received(pair, values)
@@ -160,7 +168,9 @@ def test_cooperative_rebalances_stop_nobody(clients: Clients, unique: Callable[[
         hanging.send("hang")
     for kind in COOPERATIVE:
         trios[kind.name].append(join(kind))
-        eventually(partial(has_members, clients, groups[kind.name], 3), f"a third of {kind.name}", within_s=45)
+        eventually(
+            partial(has_members, clients, groups[kind.name], 3), f"a third of {kind.name}", within_s=START_PATIENCE_S
+        )
 
     values = produce_to_all(clients, topic, 6, "meanwhile")
     for name, (polling, *_) in trios.items():

@@ -22,6 +22,7 @@ from interop_tests.kafka_python_clients import (
     partitions_of,
     poll_until,
     produce,
+    see_topics,
     values_of,
 )
 
@@ -101,6 +102,7 @@ class Group:
     def join(self, prepare: Callable[[KafkaConsumer], None] = lambda consumer: None, **settings: object) -> Member:
         consumer = self._clients.consumer(*self._topics, group_id=self.group_id, **{**self._settings, **settings})
         prepare(consumer)
+        see_topics(consumer)
         member = Member(consumer, self.records.append)
         self.members.append(member)
         return member
@@ -328,18 +330,12 @@ def test_static_member_keeps_its_partitions_over_a_restart(clients: Clients, new
     That the group does not rebalance for it is in the transcripts: this client's leader may join again by itself.
     """
     topic = clients.topic(partitions=4)
-
-    def subscribe(consumer: KafkaConsumer) -> None:
-        # A static leader that joins before it has seen the topic assigns nothing, and its second join changes nothing.
-        consumer.partitions_for_topic(topic)
-        consumer.subscribe([topic])
-
-    group = new_group(session_timeout_ms=10_000)
-    first = group.join(subscribe, group_instance_id="first")
-    group.join(subscribe, group_instance_id="second")
+    group = new_group(topic, session_timeout_ms=10_000)
+    first = group.join(group_instance_id="first")
+    group.join(group_instance_id="second")
     before = group.shares(set(partitions_of(topic, 4)))
     group.leave(first)
-    back = group.join(subscribe, group_instance_id="first")
+    back = group.join(group_instance_id="first")
     eventually(lambda: (group.members[0].partitions, back.partitions) == (before[1], before[0]), "the same as before")
 
 

@@ -24,8 +24,9 @@ ONE_NODE: Mapping[str, str] = {
     "transaction.state.log.min.isr": "1",
     "share.coordinator.state.topic.replication.factor": "1",
     "share.coordinator.state.topic.min.isr": "1",
-    # After a kill the node may not register again before its old session has run out: 9 s by default.
-    "broker.session.timeout.ms": "1000",
+    # After a kill the node may not register again before its old session has run out: 9 s by default. Where it falls
+    # silent for that long it is fenced, and for a moment its partitions have no leader.
+    "broker.session.timeout.ms": "3000",
     "broker.heartbeat.interval.ms": "200",
 }
 
@@ -34,8 +35,6 @@ class KafkaNode(OwnBroker):
     """Apache Kafka over the jars of `libraries`."""
 
     name = "kafka"
-    start_timeout_s = 60.0
-    stop_timeout_s = 60.0
 
     def __init__(
         self,

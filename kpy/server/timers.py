@@ -55,6 +55,8 @@ class Timers:
             next_deadline = self._heap[0][0] if self._heap else float("inf")
             with trio.move_on_at(next_deadline):
                 await self._earlier.wait()
+            # Where the process stood still, what came meanwhile is heard first: a heartbeat before its session ends.
+            await trio.lowlevel.checkpoint()
 
     def _fire_due(self, now: float) -> None:
         while self._heap and self._heap[0][0] <= now:

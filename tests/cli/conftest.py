@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Start = Callable[..., "Serving"]

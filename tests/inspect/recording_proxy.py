@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 RECEIVED_BYTES_MAX = 65536
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 
 
 class RecordingProxy:

@@ -39,7 +39,7 @@ from tests.storage.batches import batch
 
 R = TypeVar("R", bound=Response)
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 PRODUCE_VERSION = 9
 FETCH_VERSION = 12
 

@@ -1,8 +1,10 @@
 """Timers fire once, at their time, however often they were moved."""
 
+import socket
+
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from kpy.server.timers import Timers
 
@@ -83,6 +85,33 @@ async def test_a_running_timer_task_learns_of_an_earlier_deadline(autojump_clock
         nursery.cancel_scope.cancel()
 
     assert fired == [1.5]
+
+
+async def test_what_has_arrived_is_heard_before_a_timer_fires(mock_clock: MockClock) -> None:
+    """A process that stood still past a deadline finds what came meanwhile, a heartbeat perhaps, and that moves it."""
+    fired: list[int] = []
+    timers = Timers()
+    here, there = socket.socketpair()
+
+    async def hear() -> None:
+        while True:
+            await trio.lowlevel.wait_readable(here)
+            here.recv(1)
+            timers.set("session", 1000, lambda: fired.append(1))
+
+    with here, there:
+        async with trio.open_nursery() as nursery:
+            timers.set("session", 1000, lambda: fired.append(0))
+            nursery.start_soon(timers.run)
+            nursery.start_soon(hear)
+            for _ in range(20):  # the order in which tasks run is random
+                await wait_all_tasks_blocked()
+                there.send(b"x")
+                mock_clock.jump(1.5)
+            await wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+
+    assert fired == []
 
 
 async def test_a_timer_may_set_itself_again(autojump_clock: MockClock) -> None:

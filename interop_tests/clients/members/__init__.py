@@ -45,7 +45,7 @@ class Membership:
     instance: str | None = None
     session_ms: int = 10_000
     heartbeat_ms: int = 100
-    max_poll_ms: int = 60_000
+    max_poll_ms: int = 300_000
     metadata_ms: int = 60_000
 
 

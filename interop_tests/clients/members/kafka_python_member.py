@@ -10,7 +10,7 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 
 from interop_tests.clients import RECONNECT_BACKOFF_MAX_MS
 from interop_tests.clients.members import POLL_S, Orders, report, report_record, told
-from interop_tests.kafka_python_clients import collect_assignment, records_polled
+from interop_tests.kafka_python_clients import collect_assignment, records_polled, see_topics
 
 ASSIGNORS = {"range": RangePartitionAssignor, "cooperative-sticky": CooperativeStickyAssignor}
 
@@ -39,10 +39,8 @@ def main() -> None:
         reconnect_backoff_max_ms=RECONNECT_BACKOFF_MAX_MS,
     )
     with closing(consumer):
-        for topic in membership.topics:
-            # A static leader that joins before it has seen the topic assigns nothing, and its next join is no news.
-            consumer.partitions_for_topic(topic)
         consumer.subscribe(topics=membership.topics, pattern=membership.pattern, listener=Listener())
+        see_topics(consumer)
         while not orders.ended:
             if orders.hangs:
                 time.sleep(POLL_S)

@@ -38,7 +38,7 @@ import org.apache.kafka.common.serialization.StringSerializer;
  */
 public final class JavaAgent {
     private static final String HEADER = "made-by";
-    private static final long TIMEOUT_S = 20;
+    private static final long TIMEOUT_S = 60;
     private static final Duration A_MOMENT = Duration.ofMillis(100);
 
     private final String bootstrap;
