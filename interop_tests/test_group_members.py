@@ -83,7 +83,7 @@ def received(members: Sequence[MemberProcess], values: set[str]) -> None:
 def test_all_clients_in_one_group(clients: Clients, unique: Callable[[str], str], start: Start) -> None:
     """One member of each library in one group, whoever leads it; when the Java client dies the others take over."""
     topic, group = clients.topic(partitions=8), unique("group")
-    members = [start(kind, group, topics=[topic], session_ms=6_000) for kind in KINDS]
+    members = [start(kind, group, topics=[topic], session_ms=4_000) for kind in KINDS]
     share(members, places(topic, 8), "four clients share eight partitions")
     received(members, produce_to_all(clients, topic, 8, "first"))
 

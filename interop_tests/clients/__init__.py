@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
-SESSION_TIMEOUT_MS = 6000
+SESSION_TIMEOUT_MS = 4000
 HEARTBEAT_INTERVAL_MS = 200
 AUTO_COMMIT_INTERVAL_MS = 200
 RECONNECT_BACKOFF_MAX_MS = 500

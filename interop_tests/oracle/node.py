@@ -26,7 +26,7 @@ ONE_NODE: Mapping[str, str] = {
     "share.coordinator.state.topic.min.isr": "1",
     # After a kill the node may not register again before its old session has run out: 9 s by default. Where it falls
     # silent for that long it is fenced, and for a moment its partitions have no leader.
-    "broker.session.timeout.ms": "3000",
+    "broker.session.timeout.ms": "2000",
     "broker.heartbeat.interval.ms": "200",
 }
 

@@ -6,7 +6,7 @@ from typing import Any
 from interop_tests.transcripts.conversation import Conversation, Party, subscription
 
 Told = Callable[[Conversation], None]
-SHORT_MS = 5_000
+SHORT_MS = 3_000
 """A timeout that runs out while somebody waits for it, and not between two steps on a machine that stalls."""
 
 
