@@ -19,8 +19,6 @@ from interop_tests.eventually import eventually
 from interop_tests.kafka_python_clients import Clients, partitions_of, poll_until, produce, shares, values_of
 from interop_tests.processes import LineProcess
 
-PROCESS_PATIENCE_S = 60.0
-
 
 @pytest.fixture(params=[KafkaPython, Aiokafka, Confluent, JavaConsole], ids=lambda kind: kind.name)
 def client(request: pytest.FixtureRequest) -> Client:
@@ -56,7 +54,7 @@ def test_idempotent_produce_with_every_codec(clients: Clients, client: Client, c
     with LineProcess(client.producer(clients.bootstrap, topic, codec)) as producer:
         for line in lines:
             producer.send(line)
-        assert producer.finish(PROCESS_PATIENCE_S) == 0, producer.errors()
+        assert producer.finish() == 0, producer.errors()
     assert stored_values(clients, topic, 1, 50) == [line.encode() for line in lines]
     size = sum(map(len, lines))
     assert stored_bytes(clients, topic) >= size if codec == "none" else stored_bytes(clients, topic) < size / 2
@@ -69,7 +67,7 @@ def test_reads_every_codec(clients: Clients, client: Client, unique: Callable[[s
     for codec, line in zip(CODECS, lines, strict=True):
         clients.producer(compression_type=None if codec == "none" else codec).send(topic, line.encode()).get(timeout=20)
     with LineProcess(client.consumer(clients.bootstrap, topic, unique("group"))) as consumer:
-        consumer.wait_for(len(lines), within_s=PROCESS_PATIENCE_S)
+        consumer.wait_for(len(lines))
         assert consumer.lines == lines
 
 
@@ -87,13 +85,12 @@ def test_two_members_and_takeover(clients: Clients, client: Client, unique: Call
         eventually(
             lambda: shares(clients, group) == [2, 2],
             "two members with two partitions each",
-            within_s=PROCESS_PATIENCE_S,
         )
         first = produce_to_all("first")
         eventually(lambda: sorted(one.lines + two.lines) == first, "every record at one of the two")
         assert len(one.lines) == len(two.lines) == 2
         one.kill()
-        eventually(lambda: shares(clients, group) == [4], "one member with all partitions", within_s=PROCESS_PATIENCE_S)
+        eventually(lambda: shares(clients, group) == [4], "one member with all partitions")
         second = produce_to_all("second")
         eventually(lambda: set(second) <= set(two.lines), "all that came after at the other")
         two.terminate()
@@ -113,12 +110,11 @@ def test_a_silent_member_is_replaced(clients: Clients, unique: Callable[[str], s
         eventually(
             lambda: shares(clients, group) == [2, 2],
             "two members with two partitions each",
-            within_s=PROCESS_PATIENCE_S,
         )
         os.kill(one.pid, signal.SIGSTOP)
-        eventually(lambda: shares(clients, group) == [4], "one member with all partitions", within_s=PROCESS_PATIENCE_S)
+        eventually(lambda: shares(clients, group) == [4], "one member with all partitions")
         os.kill(one.pid, signal.SIGCONT)
-        eventually(lambda: shares(clients, group) == [2, 2], "both again", within_s=PROCESS_PATIENCE_S)
+        eventually(lambda: shares(clients, group) == [2, 2], "both again")
 
 
 @pytest.mark.parametrize("clean", [True, False], ids=["stopped", "killed"])
@@ -134,16 +130,14 @@ def test_restart_in_the_middle(
     ):
         for line in lines[:100]:
             producer.send(line)
-        consumer.wait_for(100, within_s=PROCESS_PATIENCE_S)
+        consumer.wait_for(100)
         for line in lines[100:200]:
             producer.send(line)
         restartable_broker.restart(clean=clean)
         for line in lines[200:]:
             producer.send(line)
-        assert producer.finish(PROCESS_PATIENCE_S) == 0, producer.errors()
-        consumer.wait_until(
-            lambda: set(lines) <= set(consumer.lines), "everything at the consumer", within_s=PROCESS_PATIENCE_S
-        )
+        assert producer.finish() == 0, producer.errors()
+        consumer.wait_until(lambda: set(lines) <= set(consumer.lines), "everything at the consumer")
     assert stored_values(clients, topic, 1, 300) == [line.encode() for line in lines]
 
 

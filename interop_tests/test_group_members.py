@@ -21,7 +21,6 @@ from interop_tests.eventually import eventually
 from interop_tests.kafka_python_clients import Clients
 from interop_tests.wire import Wire
 
-START_PATIENCE_S = 60.0
 READS_WHILE_JOINING = {"confluent-kafka", "java"}
 """kafka-python 3.0 returns no records while the answer to its JoinGroup is awaited, on any broker."""
 
@@ -61,7 +60,7 @@ def share(members: Sequence[MemberProcess], everything: set[str], what: str) -> 
         sizes = [len(each) for each in owned]
         return sum(sizes) == len(everything) and set.union(*owned) == everything and max(sizes) - min(sizes) <= 1
 
-    eventually(shared, f"{what}: {[sorted(member.partitions) for member in members]}", within_s=START_PATIENCE_S)
+    eventually(shared, f"{what}: {[sorted(member.partitions) for member in members]}")
 
 
 def produce_to_all(clients: Clients, topic: str, partitions: int, prefix: str) -> set[str]:
@@ -135,7 +134,7 @@ def test_static_members_come_back(clients: Clients, unique: Callable[[str], str]
         pair[0] = again[name]()
     for name, pair in pairs.items():
         for member, before in zip(pair, had[name], strict=True):
-            eventually(partial(has_partitions, member, before), f"{name} is back", within_s=START_PATIENCE_S)
+            eventually(partial(has_partitions, member, before), f"{name} is back")
         if name not in JOINS_TWICE:
             assert pair[1].lines[quiet[name] :] == [], name
     values = produce_to_all(clients, topic, 4, "after")
@@ -168,9 +167,7 @@ def test_cooperative_rebalances_stop_nobody(clients: Clients, unique: Callable[[
         hanging.send("hang")
     for kind in COOPERATIVE:
         trios[kind.name].append(join(kind))
-        eventually(
-            partial(has_members, clients, groups[kind.name], 3), f"a third of {kind.name}", within_s=START_PATIENCE_S
-        )
+        eventually(partial(has_members, clients, groups[kind.name], 3), f"a third of {kind.name}")
 
     values = produce_to_all(clients, topic, 6, "meanwhile")
     for name, (polling, *_) in trios.items():
@@ -276,11 +273,11 @@ def test_fifty_members(clients: Clients, unique: Callable[[str], str]) -> None:
     """Fifty members share two hundred partitions, each record comes to one of them, and ten that leave are replaced."""
     topic = clients.topic(partitions=200)
     with closing(Crowd(clients, topic, unique("group"), 50)) as crowd:
-        eventually(lambda: crowd.shares(200), "fifty members with four partitions each", within_s=60)
+        eventually(lambda: crowd.shares(200), "fifty members with four partitions each")
         values = produce_to_all(clients, topic, 200, "value")
         eventually(lambda: crowd.has(values), "every record once")
         crowd.leave(10)
-        eventually(lambda: crowd.shares(200), "forty members with five partitions each", within_s=60)
+        eventually(lambda: crowd.shares(200), "forty members with five partitions each")
 
 
 def commit_until_it_dies(broker: Broker, group: str, topic: str, acknowledged: list[int]) -> None:

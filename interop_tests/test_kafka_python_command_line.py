@@ -10,7 +10,7 @@ import pytest
 from kafka import OffsetAndMetadata, TopicPartition
 
 from interop_tests.brokers import Broker
-from interop_tests.eventually import PATIENCE_S, eventually
+from interop_tests.eventually import eventually
 from interop_tests.kafka_python_clients import Clients, partitions_of, poll_until, produce, values_of
 from interop_tests.processes import LineProcess
 
@@ -233,5 +233,5 @@ def test_console_consumer_formats(clients: Clients, broker: Broker, output_forma
     produce(clients, topic, [b"value"])
     command = [sys.executable, "-m", "kafka.consumer", "-b", broker.bootstrap, "-t", topic, "-f", output_format]
     with LineProcess([*command, "-C", "auto_offset_reset=earliest"]) as consumer:
-        consumer.wait_for(1, within_s=PATIENCE_S)
+        consumer.wait_for(1)
     assert expected in consumer.lines[0]

@@ -78,7 +78,7 @@ def test_reset_offsets(clients: Clients, broker: Broker, unique: Callable[[str],
             tool.send("\t".join([*reset, groups[way], "--topic", topic, *options, "--execute"]))
         tool.send("\t".join([*reset, groups["from-file"], "--from-file", str(plan), "--execute"]))
         tool.send("\t".join([*reset, groups["dry-run"], "--topic", topic, "--to-earliest", "--dry-run"]))
-        assert tool.finish(within_s=60) == 0, (tool.lines, tool.errors())
+        assert tool.finish() == 0, (tool.lines, tool.errors())
 
     expected = {way: offset for way, (_, offset) in WAYS.items()} | {"from-file": 5, "dry-run": 6}
     assert {way: starts_at(clients, topic, group) for way, group in groups.items()} == expected

@@ -115,7 +115,7 @@ class FrameReader:
     @property
     def wanted_bytes(self) -> int:
         """The capacity that the next `get_buffer` needs: more than now only where all of the buffer is taken."""
-        return self._capacity_for(self._size_of_next()) if self._start != self._end else INITIAL_BUFFER_BYTES
+        return self._capacity_for(self._size_of_next())
 
     def get_buffer(self) -> memoryview:
         """Where to put what arrives next; never empty. Ends the life of the frames handed out before."""

@@ -66,8 +66,8 @@ class FetchSession:
     """The partitions of one session, in the order in which they are read.
 
     `topic_names` are the names that topic ids stood for when they were asked for: a session remembers a topic that has
-    been deleted since (FetchSession.CachedPartition.maybeResolveUnknownName). `worth` and `is_old` are as of its last
-    use, for the cache.
+    been deleted since (FetchSession.CachedPartition.maybeResolveUnknownName). `worth` is as of its last use, for the
+    cache.
     """
 
     def __init__(self, session_id: int, *, uses_topic_ids: bool, privileged: bool, now: float) -> None:
@@ -77,7 +77,6 @@ class FetchSession:
         self.privileged = privileged
         self.created = self.last_used = now
         self.worth: Worth = (privileged, -1, session_id)
-        self.is_old = False
         self.topic_names: dict[UUID, str] = {}
         self._partitions: OrderedDict[tuple[TopicKey, int], SessionPartition] = OrderedDict()
 
@@ -114,6 +113,11 @@ class FetchSession:
                 topics.append(FetchTopic(topic=last[0], topic_id=last[1], partitions=[]))
             topics[-1].partitions.append(partition.asked)
         return topics
+
+    @property
+    def is_old(self) -> bool:
+        """Whether it was when it was last used."""
+        return self.last_used - self.created > EVICTION_AFTER_SECONDS
 
     def has_moved_on(self, request: FetchRequest) -> bool:
         """Whether another request of the session came while this one was waiting: a client asks one at a time."""
@@ -218,17 +222,17 @@ class FetchSessions:
 
     def _touch(self, session: FetchSession, now: float) -> None:
         """The session is used: it goes last, and its age and size are what they are now."""
+        was_old = session.is_old
         session.last_used = now
         self._sessions.move_to_end(session.session_id)
         worth = (session.privileged, len(session), session.session_id)
-        is_old = now - session.created > EVICTION_AFTER_SECONDS
-        if (worth, is_old) == (session.worth, session.is_old):
+        if (worth, session.is_old) == (session.worth, was_old):
             return
         self._unlist(session)
-        session.worth, session.is_old = worth, is_old
-        if is_old:
+        session.worth = worth
+        if session.is_old:
             insort(self._evictable_by_all, worth)
-        if is_old or not session.privileged:
+        if session.is_old or not session.privileged:
             insort(self._evictable_by_privileged, worth)
 
     def _remove(self, session: FetchSession) -> None:
