@@ -390,13 +390,8 @@ class GroupCoordinator:
                 self._rebalances.prepare(group, deciding, "it is larger than the limit now")
         return deciding.decision()
 
-    def encode(self, record: Record) -> tuple[bytes | None, bytes | None]:
-        """Key and value as Kafka writes them."""
-        return records.encode(record)
-
-    def decode(self, key: bytes | None, value: bytes | None) -> Record | None:
-        """The inverse; None for kinds of groups that are not known here."""
-        return records.decode(key, value)
+    encode = staticmethod(records.encode)
+    decode = staticmethod(records.decode)
 
     # --- helpers ---
 

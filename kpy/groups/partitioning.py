@@ -1,14 +1,8 @@
 """Which partition of `__consumer_offsets` a group lives in: by Java's hash of its id, as in every Kafka broker."""
 
-from functools import lru_cache
-
 from kpy.groups.java import java_hash
 
-CACHED_GROUPS = 4096
-"""Group ids whose partition is remembered: the hash is a loop in Python, and each heartbeat asks for it."""
 
-
-@lru_cache(maxsize=CACHED_GROUPS)
 def partition_for(group_id: str, partition_count: int) -> int:
     """The partition of a group. The absolute value of the least integer is 0 (Utils.abs), since it has no positive."""
     hashed = java_hash(group_id)

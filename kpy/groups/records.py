@@ -1,6 +1,7 @@
 """The records of a group coordinator, made and read."""
 
-from kpy.protocol import consumer_group_records
+from kpy.protocol import consumer_group_records, group_records
+from kpy.protocol.coordinator_records import CoordinatorRecords
 from kpy.protocol.group_records import (
     GroupMetadataKey,
     GroupMetadataValue,
@@ -8,12 +9,13 @@ from kpy.protocol.group_records import (
     LegacyOffsetCommitValue,
     OffsetCommitKey,
     OffsetCommitValue,
-    decode_record,
-    encode_record,
+    value_version,
 )
 from kpy.state_machine import Record
 
-CONSUMER_GROUP_KEYS = frozenset(key for key, _ in consumer_group_records.RECORDS.types.values())
+RECORDS = CoordinatorRecords(
+    {**group_records.RECORDS.types, **consumer_group_records.RECORDS.types}, version_of=value_version
+)
 
 
 def group_record(group_id: str, value: GroupMetadataValue | None) -> Record:
@@ -40,11 +42,10 @@ def empty_group(protocol_type: str, generation: int, state_timestamp_ms: int) ->
 
 def encode(record: Record) -> tuple[bytes | None, bytes | None]:
     """Key and value as they stand in the log."""
-    if record.key is None:
+    key, value = record
+    if key is None:
         raise AssertionError("every record of a group coordinator has a key")
-    if type(record.key) in CONSUMER_GROUP_KEYS:
-        return consumer_group_records.RECORDS.encode(record.key, record.value)
-    return encode_record(record.key, record.value)
+    return RECORDS.encode(key, value)
 
 
 def decode(key: bytes | None, value: bytes | None) -> Record | None:
@@ -54,7 +55,7 @@ def decode(key: bytes | None, value: bytes | None) -> Record | None:
     """
     if key is None:
         return None
-    decoded = decode_record(key, value) or consumer_group_records.RECORDS.decode(key, value)
+    decoded = RECORDS.decode(key, value)
     if decoded is None:
         return None
     found_key, found_value = decoded

@@ -7,7 +7,7 @@ nothing to do with each other.
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from kpy.protocol.errors import DecodeError
 from kpy.protocol.schema import Data
@@ -15,20 +15,33 @@ from kpy.protocol.schema import Data
 _PREFIX = struct.Struct(">h")
 
 
-class CoordinatorRecords:
-    """Reads and writes records of these types, which are a key and its value each."""
+def newest_version(value: Data) -> int:
+    """The last version that the message has."""
+    return type(value).versions.maximum
 
-    def __init__(self, types: Mapping[int, tuple[type[Data], type[Data]]]) -> None:
+
+class CoordinatorRecords:
+    """Reads and writes records of these types, which are a key and its value each.
+
+    `version_of` says which version a value is written in.
+    """
+
+    def __init__(
+        self,
+        types: Mapping[int, tuple[type[Data], type[Data]]],
+        *,
+        version_of: Callable[[Data], int] = newest_version,
+    ) -> None:
         self.types = types
+        self._version_of = version_of
         self._prefixes = {key: _PREFIX.pack(number) for number, (key, _) in types.items()}
 
-    def encode(self, key: Data, value: Data | None, version: int | None = None) -> tuple[bytes, bytes | None]:
-        """A record as it stands in the log, its value in the newest version unless another is asked for."""
+    def encode(self, key: Data, value: Data | None) -> tuple[bytes, bytes | None]:
+        """A record as it stands in the log; None is the tombstone."""
         encoded_key = self._prefixes[type(key)] + key.encode(0)
         if value is None:
             return encoded_key, None
-        if version is None:
-            version = type(value).versions.maximum
+        version = self._version_of(value)
         return encoded_key, _PREFIX.pack(version) + value.encode(version)
 
     def decode(self, key: bytes | memoryview, value: bytes | memoryview | None) -> tuple[Data, Data | None] | None:

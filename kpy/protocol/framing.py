@@ -143,7 +143,7 @@ class FrameReader:
 
     def __iter__(self) -> Iterator[memoryview]:
         """The frames that are whole, in order, each once."""
-        while self._end - self._start >= (size := self._size_of_next()):
+        while self._start != self._end and self._end - self._start >= (size := self._size_of_next()):
             position = self._start + _SIZE.size
             self._start += size
             yield self._view[position : self._start]

@@ -1,13 +1,13 @@
 """The records of `__consumer_offsets` that classic groups and the offsets of all groups live in, in Kafka's own layout.
 
-`encode_record` and `decode_record` go between messages and bytes. The types that are declared here are read at every
+The types that are declared here are read at every
 version, those of other kinds of groups have modules of their own: `consumer_group_records`, `share_group_records` and
 `streams_group_records`.
 """
 
 from enum import IntEnum
 
-from kpy.protocol.coordinator_records import CoordinatorRecords
+from kpy.protocol.coordinator_records import CoordinatorRecords, newest_version
 from kpy.protocol.primitives import Array, Bytes, Int32, Int64, NullableString, String, Uuid
 from kpy.protocol.schema import Data, Struct, between, since, tagged
 
@@ -97,24 +97,18 @@ class GroupMetadataValue(Data, versions="0-4", flexible="4+"):
     members: Array[MemberMetadata]
 
 
+def value_version(value: Data) -> int:
+    """The version that Kafka 4.3 writes a value in: the newest, but a commit with an expiry of its own only fits 1."""
+    if isinstance(value, OffsetCommitValue) and value.expire_timestamp != -1:
+        return 1
+    return newest_version(value)
+
+
 RECORDS = CoordinatorRecords(
     {
         GroupRecordType.LEGACY_OFFSET_COMMIT: (LegacyOffsetCommitKey, LegacyOffsetCommitValue),
         GroupRecordType.OFFSET_COMMIT: (OffsetCommitKey, OffsetCommitValue),
         GroupRecordType.GROUP_METADATA: (GroupMetadataKey, GroupMetadataValue),
-    }
+    },
+    version_of=value_version,
 )
-
-decode_record = RECORDS.decode
-
-
-def encode_record(key: Data, value: Data | None) -> tuple[bytes, bytes | None]:
-    """A record as it stands in the log; None is the tombstone."""
-    return RECORDS.encode(key, value, None if value is None else value_version(value))
-
-
-def value_version(value: Data) -> int:
-    """The version that Kafka 4.3 writes a value in: the newest, but a commit with an expiry of its own only fits 1."""
-    if isinstance(value, OffsetCommitValue) and value.expire_timestamp != -1:
-        return 1
-    return type(value).versions.maximum

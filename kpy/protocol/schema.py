@@ -212,23 +212,31 @@ class Data(Message):
     @classmethod
     def decode_prefix(cls, buffer: Buffer, version: int, position: int = 0) -> tuple[Self, int]:
         """The message that starts at `position`, and the position behind it."""
+        return cls.decoder(version)(buffer, position)
+
+    @classmethod
+    def decoder(cls, version: int) -> Decoder:
+        """The function behind `decode_prefix`, for who decodes that version again and again."""
         try:
-            decoder = cls.decoders[version]
+            return cls.decoders[version]
         except KeyError:
-            decoder = _make_decoder(cls, version)
-        return decoder(buffer, position)
+            return _make_decoder(cls, version)
 
     def encode(self, version: int) -> bytes:
         """The bytes of this message in that version."""
-        return join_parts(self.encode_parts(version))
+        return join_parts(self.encoder(version)(self))
 
     def encode_parts(self, version: int) -> list[Buffer | Part]:
         """As `encode`, but records stay the buffers and file ranges that they are. The first part is bytes."""
+        return self.encoder(version)(self)
+
+    @classmethod
+    def encoder(cls, version: int) -> Encoder:
+        """The function behind `encode_parts`, for who encodes that version again and again."""
         try:
-            encoder = self.encoders[version]
+            return cls.encoders[version]
         except KeyError:
-            encoder = _make_encoder(type(self), version)
-        return encoder(self)
+            return _make_encoder(cls, version)
 
 
 class Request(Data):

@@ -10,7 +10,6 @@ change is on the disk. If it cannot be brought there the connection is closed: w
 import logging
 import struct
 from collections.abc import Awaitable, Mapping
-from typing import cast
 
 import trio
 
@@ -52,7 +51,9 @@ CHANGING_APIS = frozenset(
 class Route:
     """How requests of one API and version are read, handled and answered."""
 
-    __slots__ = ("changes_metadata", "decode", "function", "header_version", "name", "response_head", "version")
+    __slots__ = (
+        "changes_metadata", "decode", "decode_header", "encode", "function", "name", "response_head", "version"
+    )  # fmt: skip
 
     def __init__(self, handler: Handler, version: int) -> None:
         request_class = handler.request_class
@@ -60,10 +61,11 @@ class Route:
         self.changes_metadata = request_class.api in CHANGING_APIS
         self.version = version
         self.function = handler.function
-        self.header_version = request_class.header_version(version)
-        self.decode = request_class.decode_prefix
-        flexible_head = response_class(request_class.api).header_version(version) == 1
-        self.response_head = _FRAME_HEAD_FLEXIBLE if flexible_head else _FRAME_HEAD
+        self.decode_header = RequestHeader.decoder(request_class.header_version(version))
+        self.decode = request_class.decoder(version)
+        response = response_class(request_class.api)
+        self.encode = response.encoder(version)
+        self.response_head = _FRAME_HEAD_FLEXIBLE if response.header_version(version) == 1 else _FRAME_HEAD
 
 
 class Dispatcher:
@@ -82,8 +84,8 @@ class Dispatcher:
         if route is None:
             return self._unsupported_api_versions(frame)
         try:
-            header, position = RequestHeader.decode_prefix(frame, route.header_version)
-            request, _ = route.decode(frame, route.version, position)
+            header, position = route.decode_header(frame, 0)
+            request, _ = route.decode(frame, position)
         except DecodeError as error:
             raise ProtocolViolation(f"a malformed {route.name} v{route.version} request: {error}") from error
         context = RequestContext(self._services, connection, route.version, header.client_id)
@@ -121,7 +123,7 @@ class Dispatcher:
             logger.debug("%s v%d from %r: %.3f ms", route.name, route.version, header.client_id, elapsed_ms)
         if answer is None:
             return None
-        parts = cast("list[Part]", answer.encode_parts(route.version))  # the handlers put nothing else in
+        parts: list[Part] = route.encode(answer)  # type: ignore[assignment]  # the handlers put nothing else in
         head = route.response_head
         size_bytes = head.size - 4
         for part in parts:

@@ -17,7 +17,7 @@ import trio
 
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.server.storage_errors import StorageErrors
-from kpy.server.timers import Timers
+from kpy.server.timers import Alarm, Timers
 from kpy.server.workers import RunInWorker
 from kpy.storage.flushing import NEVER
 from kpy.storage.partition_log import PartitionLog
@@ -51,7 +51,7 @@ class Flusher:
         self._timers = timers
         self._errors = StorageErrors()
         self._running: dict[PartitionLog, _Sync] = {}
-        self._timed: set[PartitionLog] = set()
+        self._timed: dict[PartitionLog, Alarm] = {}
         self._urgent: set[PartitionLog] = set()
         """Those that are about to be flushed because they have rolled, or will."""
         self._wanted: dict[PartitionLog, list[WhenFlushed]] = {}
@@ -127,8 +127,9 @@ class Flusher:
 
     def altered(self, log: PartitionLog) -> None:
         """Its flush.ms is another: what is not on the disk yet goes there in the new time."""
-        self._timed.discard(log)
-        self._timers.cancel((self, log))
+        alarm = self._timed.pop(log, None)
+        if alarm is not None:
+            alarm.cancel()
         if log.recovery_point < log.end_offset:
             self.appended(log)
 
@@ -143,14 +144,14 @@ class Flusher:
         if error is None:
             self._flush_urgent(log)  # it may have rolled again
         else:
-            self._timers.set((self, log, "urgent"), FLUSH_RETRY_MS, lambda: self._flush_urgent(log))
+            self._timers.alarm(lambda: self._flush_urgent(log)).set(FLUSH_RETRY_MS)
 
     def _set_timer(self, log: PartitionLog, delay_ms: int) -> None:
-        self._timed.add(log)
-        self._timers.set((self, log), delay_ms, lambda: self._time_has_come(log))
+        alarm = self._timed[log] = self._timers.alarm(lambda: self._time_has_come(log))
+        alarm.set(delay_ms)
 
     def _time_has_come(self, log: PartitionLog) -> None:
-        self._timed.discard(log)
+        del self._timed[log]
         self.flush_soon(log, lambda error: self._try_again(log) if error else None)
 
     def _try_again(self, log: PartitionLog) -> None:

@@ -38,8 +38,8 @@ NO_LEADER = -1
 LOADED_AT_ONCE_BYTES = 1 << 20
 """A partition of up to this size is loaded by whoever asks first; the groups of a larger one have to wait."""
 
-CACHED_SETTINGS_MAX = 4096
-"""Groups whose settings are kept at hand."""
+CACHED_GROUPS_MAX = 4096
+"""Groups whose coordinator is kept at hand, and groups whose settings are."""
 
 
 class Groups:
@@ -68,6 +68,8 @@ class Groups:
         self._rounds = rounds
         self._create_offsets_topic = create_offsets_topic
         self._runtimes: dict[int, GroupRuntime] = {}
+        self._by_group: dict[str, GroupRuntime] = {}
+        """Some of them by groups that were asked for: to find them is a loop over a name, and each heartbeat does."""
         self._loading: dict[int, GroupRuntime] = {}
         self._loads_in_background = True
         self._failed: dict[int, str] = {}
@@ -82,7 +84,13 @@ class Groups:
 
     def runtime_for(self, group_id: str) -> GroupRuntime:
         """The coordinator of a group, loaded. Raises KafkaError if it cannot be."""
-        return self._runtime(self._partition_of(group_id))
+        runtime = self._by_group.get(group_id)
+        if runtime is None:
+            runtime = self._runtime(self._partition_of(group_id))
+            if len(self._by_group) >= CACHED_GROUPS_MAX:
+                self._by_group.clear()
+            self._by_group[group_id] = runtime
+        return runtime
 
     def ask(
         self,
@@ -141,6 +149,8 @@ class Groups:
             for runtime in self._runtimes.values():
                 runtime.execute(runtime.machine.topics_deleted(deleted))
         changed = [topic.name for topic in (*changes.created, *changes.deleted, *changes.grown)]
+        if CONSUMER_OFFSETS in changed:
+            self._by_group.clear()
         if changed:
             for runtime in self._runtimes.values():
                 runtime.machine.topics_changed(self._partitions.image, changed, has_new=bool(changes.created))
@@ -156,6 +166,7 @@ class Groups:
         for runtime in self._loading.values():
             runtime.unload()
         self._runtimes.clear()
+        self._by_group.clear()
         self._loading.clear()
         self._failed.clear()
 
@@ -224,7 +235,7 @@ class Groups:
             broker = self._broker_config()
             own = self._partitions.image.config(ResourceType.GROUP, group_id)
             found = GroupSettings.of(GroupOptions(own, broker).within_bounds(broker))
-            if len(self._settings) >= CACHED_SETTINGS_MAX:
+            if len(self._settings) >= CACHED_GROUPS_MAX:
                 self._settings.clear()
             self._settings[group_id] = found
         return found

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol
 
 import trio
 
@@ -172,13 +172,12 @@ class SocketStream:
 
     def send_now(self, parts: Sequence[Part]) -> Sequence[Part]:
         """For as long as others may wait, and nothing of a file that may have to be waited for."""
-        left: deque[Part] = deque()
         try:
-            if FileRange in map(type, parts):
-                left.extend(parts)
-                self._must_let_others_run = self._send_ready(left) is _let_others_run
-            else:  # the replies of most requests: spares looking at each part
-                self._send_gathered(cast("list[Buffer]", list(parts)), left)
+            if FileRange not in map(type, parts):  # the replies of most requests: spares looking at each part
+                rest = self._send_some(b"".join(parts))  # type: ignore[arg-type]  # there is none
+                return () if rest is None else (rest,)
+            left = deque(parts)
+            self._must_let_others_run = self._send_ready(left) is _let_others_run
         except OSError as error:
             raise StreamClosed(self._aborted_because or str(error)) from error
         return left
@@ -225,14 +224,19 @@ class SocketStream:
         """All of it; what does not go now is put in front of what is left."""
         data = gathered[0] if len(gathered) == 1 else b"".join(gathered)
         gathered.clear()
+        rest = self._send_some(data, flags)
+        if rest is None:
+            return None
+        left.appendleft(rest)
+        return self._wait_writable
+
+    def _send_some(self, data: Buffer, flags: int = 0) -> memoryview | None:
+        """What the kernel does not take now."""
         try:
             sent = self._sock.send(data, flags)
         except BlockingIOError:
             sent = 0
-        if sent == len(data):
-            return None
-        left.appendleft(memoryview(data)[sent:])
-        return self._wait_writable
+        return None if sent == len(data) else memoryview(data)[sent:]
 
     def _send_range(self, part: FileRange, gathered: list[Buffer], left: deque[Part]) -> Wait | None:
         """What was gathered, and of the range that is first as much as one call moves."""

@@ -1,7 +1,7 @@
 """The places of answers that may come later than the handler returns."""
 
 from collections.abc import Callable, Generator
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 import trio
 
@@ -32,7 +32,7 @@ class ReplySlot(Generic[R]):
     def resolve(self, message: Message) -> None:
         if self._message is not None:
             raise AssertionError(f"a request is answered twice: {self._message!r}, then {message!r}")
-        self._message = cast("R", message)
+        self._message = message  # type: ignore[assignment]  # it is of the API that was asked
         if self._event is not None:
             self._event.set()
         elif self._tell is not None:

@@ -14,7 +14,7 @@ from kpy.protocol.schema import Message
 from kpy.server.clock import Clock
 from kpy.server.replies import ReplySlot
 from kpy.server.rounds import Rounds
-from kpy.server.timers import Timers
+from kpy.server.timers import Alarm, Timers
 from kpy.state_machine import Decision, Record, Reply, ReplyTo, StateMachine, Timer
 
 logger = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ class StateMachineRuntime(Generic[M]):
         self._replayed = replayed
         self._rounds = rounds or Rounds()
         self._gathered: Gathered | None = None
-        self._timer_keys: set[Hashable] = set()
+        self._alarms: dict[Hashable, Alarm] = {}
         self._parked: set[ReplySlot[Message]] = set()
         self._unloaded = False
 
@@ -130,9 +130,9 @@ class StateMachineRuntime(Generic[M]):
         """
         self._settle()
         self._unloaded = True
-        for key in self._timer_keys:
-            self._timers.cancel((self, key))
-        self._timer_keys.clear()
+        for alarm in self._alarms.values():
+            alarm.cancel()
+        self._alarms.clear()
         for slot in [slot for slot in self._parked if slot.message is None]:
             slot.fail(_not_coordinator())
         self._parked.clear()
@@ -259,15 +259,18 @@ class StateMachineRuntime(Generic[M]):
         yield len(records)
 
     def _set_timer(self, key: Hashable, delay_ms: int | None) -> None:
+        alarm = self._alarms.get(key)
         if delay_ms is None:
-            self._timer_keys.discard(key)
-            self._timers.cancel((self, key))
+            if alarm is not None:
+                del self._alarms[key]
+                alarm.cancel()
             return
-        self._timer_keys.add(key)
-        self._timers.set((self, key), delay_ms, lambda: self._expire(key))
+        if alarm is None:
+            alarm = self._alarms[key] = self._timers.alarm(partial(self._expire, key))
+        alarm.set(delay_ms)
 
     def _expire(self, key: Hashable) -> None:
-        self._timer_keys.discard(key)
+        del self._alarms[key]
         if not self.execute(self.machine.expire(key, now_ms=self._clock.now_ms())):
             self._set_timer(key, TIMER_RETRY_MS)
 

@@ -1,13 +1,13 @@
 """Timers that are set far more often than they fire.
 
-A heartbeat moves its member's session deadline some thousand times for each time that a deadline passes, so setting
-a timer that exists to a later time is one dictionary store; the heap learns of it when the earlier time comes up.
-What the heap has beside that, of timers that were cancelled or moved forward, is thrown out when it is more than half.
+A heartbeat moves its member's session deadline some thousand times for each time that a deadline passes, so moving
+an alarm to a later time is one store; the heap learns of it when the earlier time comes up. What the heap has beside
+that, of alarms that were cancelled or moved forward, is thrown out when it is more than half.
 """
 
 import heapq
 import logging
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from itertools import count
 
 import trio
@@ -17,35 +17,60 @@ logger = logging.getLogger(__name__)
 OUTDATED_ENTRIES_MAX = 64
 """So many the heap may have in any case."""
 
+NEVER = float("inf")
+
+
+class Alarm:
+    """Something to be done later, once for each time that it is set."""
+
+    __slots__ = ("_timers", "deadline", "fire")
+
+    def __init__(self, timers: "Timers", fire: Callable[[], None]) -> None:
+        self.deadline = NEVER
+        self.fire = fire
+        self._timers = timers
+
+    def set(self, delay_ms: int) -> None:
+        """Fire after `delay_ms`, and not when it was to fire before."""
+        previous = self.deadline
+        self.deadline = deadline = trio.current_time() + delay_ms / 1000
+        if deadline < previous:
+            self._timers.expect(self)
+
+    def cancel(self) -> None:
+        """Do not fire, if it was to."""
+        self.deadline = NEVER
+        self._timers.forget(self)
+
 
 class Timers:
-    """Keyed one-shot timers on trio's clock, fired by the one task that runs `run`.
+    """One-shot alarms on trio's clock, fired by the one task that runs `run`.
 
-    Invariant: each timer has an entry in the heap that is not later than its deadline.
+    Invariant: each alarm that is set has an entry in the heap that is not later than its deadline.
     """
 
     def __init__(self) -> None:
-        self._deadlines: dict[Hashable, tuple[float, Callable[[], None]]] = {}
-        self._heap: list[tuple[float, int, Hashable]] = []
+        self._set: set[Alarm] = set()
+        self._heap: list[tuple[float, int, Alarm]] = []
         self._order = count()
         self._earlier = trio.Event()
 
-    def set(self, key: Hashable, delay_ms: int, fire: Callable[[], None]) -> None:
-        """Call `fire` after `delay_ms`, in place of what `key` was set to before."""
-        deadline = trio.current_time() + delay_ms / 1000
-        previous = self._deadlines.get(key)
-        self._deadlines[key] = (deadline, fire)
-        if previous is not None and previous[0] <= deadline:
-            return
-        heapq.heappush(self._heap, (deadline, next(self._order), key))
-        if len(self._heap) > 2 * len(self._deadlines) + OUTDATED_ENTRIES_MAX:
+    def alarm(self, fire: Callable[[], None]) -> Alarm:
+        """An alarm that calls `fire`; it is not set."""
+        return Alarm(self, fire)
+
+    def expect(self, alarm: Alarm) -> None:
+        """For alarms: it is set, and was not, or to a later time."""
+        self._set.add(alarm)
+        heapq.heappush(self._heap, (alarm.deadline, next(self._order), alarm))
+        if len(self._heap) > 2 * len(self._set) + OUTDATED_ENTRIES_MAX:
             self._tidy()
-        if self._heap[0][0] >= deadline:
+        if self._heap[0][0] >= alarm.deadline:
             self._earlier.set()
 
-    def cancel(self, key: Hashable) -> None:
-        """Forget `key`, if it is set."""
-        self._deadlines.pop(key, None)
+    def forget(self, alarm: Alarm) -> None:
+        """For alarms: it is not set any more."""
+        self._set.discard(alarm)
 
     async def run(self) -> None:
         """Fire timers as they come due, for ever."""
@@ -60,21 +85,18 @@ class Timers:
 
     def _fire_due(self, now: float) -> None:
         while self._heap and self._heap[0][0] <= now:
-            due, _, key = heapq.heappop(self._heap)
-            entry = self._deadlines.get(key)
-            if entry is None or entry[0] < due:
+            _, _, alarm = heapq.heappop(self._heap)
+            if alarm.deadline > now:
+                if alarm in self._set:
+                    heapq.heappush(self._heap, (alarm.deadline, next(self._order), alarm))
                 continue
-            deadline, fire = entry
-            if deadline > now:
-                heapq.heappush(self._heap, (deadline, next(self._order), key))
-                continue
-            del self._deadlines[key]
+            alarm.cancel()
             try:
-                fire()
+                alarm.fire()
             except Exception:
-                logger.exception("a bug in the broker: the timer %r is lost", key)
+                logger.exception("a bug in the broker: what %r was to do is not done", alarm.fire)
 
     def _tidy(self) -> None:
-        """One entry for each timer."""
-        self._heap = [(deadline, next(self._order), key) for key, (deadline, _) in self._deadlines.items()]
+        """One entry for each alarm."""
+        self._heap = [(alarm.deadline, next(self._order), alarm) for alarm in self._set]
         heapq.heapify(self._heap)

@@ -10,8 +10,6 @@ from kpy.protocol.group_records import (
     GroupMetadataKey,
     OffsetCommitKey,
     OffsetCommitValue,
-    decode_record,
-    encode_record,
     value_version,
 )
 from tests.protocol.strategies import messages
@@ -23,7 +21,7 @@ VALUE = OffsetCommitValue(offset=258, leader_epoch=3, metadata="", commit_timest
 
 def test_bytes() -> None:
     """The key begins with its type, the value with its version."""
-    key, value = encode_record(KEY, VALUE)
+    key, value = RECORDS.encode(KEY, VALUE)
     assert key.hex(" ") == "00 01 00 01 67 00 01 74 00 00 00 01"
     assert value is not None
     assert value.hex(" ") == "00 04 00 00 00 00 00 00 01 02 00 00 00 03 01 00 00 00 00 00 00 00 01 00"
@@ -36,14 +34,14 @@ def test_any_record(data: st.DataObject) -> None:
     key_type, value_type = data.draw(st.sampled_from(list(RECORDS.types.values())))
     key = data.draw(messages(key_type, 0))
     value = data.draw(messages(value_type, value_type.versions.maximum))
-    assert decode_record(*encode_record(key, value)) == (key, value)
+    assert RECORDS.decode(*RECORDS.encode(key, value)) == (key, value)
 
 
 def test_tombstones() -> None:
     """A record without a value is a tombstone, and stays one."""
-    key, value = encode_record(GroupMetadataKey(group="g"), None)
+    key, value = RECORDS.encode(GroupMetadataKey(group="g"), None)
     assert value is None
-    assert decode_record(key, value) == (GroupMetadataKey(group="g"), None)
+    assert RECORDS.decode(key, value) == (GroupMetadataKey(group="g"), None)
 
 
 def test_expiry() -> None:
@@ -51,15 +49,15 @@ def test_expiry() -> None:
     expiring = OffsetCommitValue(offset=258, leader_epoch=3, metadata="", commit_timestamp=1, expire_timestamp=2)
     assert value_version(expiring) == 1
     expiring_without_epoch = OffsetCommitValue(offset=258, metadata="", commit_timestamp=1, expire_timestamp=2)
-    assert decode_record(*encode_record(KEY, expiring)) == (KEY, expiring_without_epoch)
+    assert RECORDS.decode(*RECORDS.encode(KEY, expiring)) == (KEY, expiring_without_epoch)
 
 
 @pytest.mark.parametrize("version", list(OffsetCommitValue.versions))
 def test_older_values(version: int) -> None:
     """Values of every older version are read."""
-    key, _ = encode_record(KEY, None)
+    key, _ = RECORDS.encode(KEY, None)
     value = version.to_bytes(2, "big") + VALUE.encode(version)
-    decoded = decode_record(key, value)
+    decoded = RECORDS.decode(key, value)
     assert decoded is not None
     assert isinstance(decoded[1], OffsetCommitValue)
     assert decoded[1].offset == 258
@@ -67,7 +65,7 @@ def test_older_values(version: int) -> None:
 
 def test_unknown_types() -> None:
     """A key of a type that is not declared is skipped: a log may hold other kinds of groups."""
-    assert decode_record(b"\x00\x05\x00\x01g", b"") is None
+    assert RECORDS.decode(b"\x00\x05\x00\x01g", b"") is None
 
 
 @pytest.mark.parametrize(
@@ -85,4 +83,4 @@ def test_unknown_types() -> None:
 def test_broken_records(key: bytes, value: bytes | None) -> None:
     """What is cut short, or is of a version that is not known, is a DecodeError."""
     with pytest.raises(DecodeError):
-        decode_record(key, value)
+        RECORDS.decode(key, value)

@@ -11,6 +11,11 @@ from kpy.groups.partitioning import partition_for
 from kpy.groups.records import encode, offset_record
 from kpy.protocol.errors import ErrorCode
 from kpy.protocol.group_records import OffsetCommitValue
+from kpy.protocol.messages.create_partitions import (
+    CreatePartitionsRequest,
+    CreatePartitionsResponse,
+    CreatePartitionsTopic,
+)
 from kpy.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse, DeleteTopicState
 from kpy.protocol.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse
 from kpy.protocol.messages.offset_fetch import (
@@ -52,6 +57,23 @@ async def test_groups_begin_anew_when_their_topic_is_deleted(tmp_path: Path) -> 
         assert await committed_offset(client, "g", "t") == 7
     async with running(make_broker(tmp_path)) as serving:
         assert await committed_offset(await serving.connect(), "g", "t") == 7
+
+
+async def test_groups_are_sought_anew_when_their_topic_grows(tmp_path: Path) -> None:
+    """Where a group was found before is forgotten: a start after it looks where this broker does."""
+    assert partition_for("g", 50) != partition_for("g", 51)
+    async with running(make_broker(tmp_path)) as serving:
+        client = await serving.connect()
+        await client.create_topic("t")
+        assert await commit_offset(client, "g", "t", 1) == ErrorCode.NONE
+        growing = CreatePartitionsTopic(name="__consumer_offsets", count=51, assignments=None)
+        request = CreatePartitionsRequest(topics=[growing], timeout_ms=1000, validate_only=False)
+        grown = await client.ask(request, 3, CreatePartitionsResponse)
+        assert grown.results[0].error_code == ErrorCode.NONE
+        assert await committed_offset(client, "g", "t") == -1
+        assert await commit_offset(client, "g", "t", 2) == ErrorCode.NONE
+    async with running(make_broker(tmp_path)) as serving:
+        assert await committed_offset(await serving.connect(), "g", "t") == 2
 
 
 def offset_99() -> tuple[bytes | None, bytes | None]:

@@ -1,6 +1,7 @@
 """Timers fire once, at their time, however often they were moved."""
 
 import socket
+from functools import partial
 
 import pytest
 import trio
@@ -18,7 +19,7 @@ async def test_a_timer_fires_once_after_its_delay(autojump_clock: MockClock) -> 
     """A timer fires at its delay and not again."""
     fired: list[float] = []
     timers = Timers()
-    timers.set("a", 1500, lambda: fired.append(trio.current_time()))
+    timers.alarm(lambda: fired.append(trio.current_time())).set(1500)
     start = trio.current_time()
 
     await run_for(10, timers)
@@ -31,15 +32,15 @@ async def test_timers_fire_in_the_order_of_their_deadlines(autojump_clock: MockC
     fired: list[str] = []
     timers = Timers()
     for name, delay_ms in (("last", 300), ("first", 100), ("second", 200)):
-        timers.set(name, delay_ms, lambda name=name: fired.append(name))
+        timers.alarm(partial(fired.append, name)).set(delay_ms)
 
     await run_for(1, timers)
 
     assert fired == ["first", "second", "last"]
 
 
-async def test_setting_a_timer_again_replaces_it(autojump_clock: MockClock) -> None:
-    """A timer that is moved later fires only then; one moved earlier fires only earlier."""
+async def test_setting_an_alarm_again_moves_it(autojump_clock: MockClock) -> None:
+    """One that is moved later fires only then; one moved earlier fires only earlier."""
     fired: list[tuple[str, float]] = []
     timers = Timers()
     start = trio.current_time()
@@ -47,10 +48,11 @@ async def test_setting_a_timer_again_replaces_it(autojump_clock: MockClock) -> N
     def note(name: str) -> None:
         fired.append((name, trio.current_time() - start))
 
-    timers.set("later", 100, lambda: note("old"))
-    timers.set("later", 900, lambda: note("later"))
-    timers.set("earlier", 900, lambda: note("old"))
-    timers.set("earlier", 100, lambda: note("earlier"))
+    later, earlier = timers.alarm(lambda: note("later")), timers.alarm(lambda: note("earlier"))
+    later.set(100)
+    later.set(900)
+    earlier.set(900)
+    earlier.set(100)
 
     await run_for(5, timers)
 
@@ -59,16 +61,20 @@ async def test_setting_a_timer_again_replaces_it(autojump_clock: MockClock) -> N
 
 
 async def test_a_cancelled_timer_does_not_fire(autojump_clock: MockClock) -> None:
-    """Cancelling forgets a timer; cancelling what is not set does nothing."""
+    """Cancelling what is not set does nothing; what was cancelled can be set again."""
     fired: list[str] = []
     timers = Timers()
-    timers.set("a", 100, lambda: fired.append("a"))
-    timers.cancel("a")
-    timers.cancel("never set")
+    cancelled, never_set, again = (timers.alarm(partial(fired.append, name)) for name in ("a", "never set", "again"))
+    cancelled.set(100)
+    cancelled.cancel()
+    never_set.cancel()
+    again.set(100)
+    again.cancel()
+    again.set(200)
 
     await run_for(1, timers)
 
-    assert fired == []
+    assert fired == ["again"]
 
 
 async def test_a_running_timer_task_learns_of_an_earlier_deadline(autojump_clock: MockClock) -> None:
@@ -78,9 +84,9 @@ async def test_a_running_timer_task_learns_of_an_earlier_deadline(autojump_clock
     start = trio.current_time()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(timers.run)
-        timers.set("late", 60_000, lambda: fired.append(trio.current_time() - start))
+        timers.alarm(lambda: fired.append(trio.current_time() - start)).set(60_000)
         await trio.sleep(1)
-        timers.set("early", 500, lambda: fired.append(trio.current_time() - start))
+        timers.alarm(lambda: fired.append(trio.current_time() - start)).set(500)
         await trio.sleep(2)
         nursery.cancel_scope.cancel()
 
@@ -91,17 +97,18 @@ async def test_what_has_arrived_is_heard_before_a_timer_fires(mock_clock: MockCl
     """A process that stood still past a deadline finds what came meanwhile, a heartbeat perhaps, and that moves it."""
     fired: list[int] = []
     timers = Timers()
+    session = timers.alarm(lambda: fired.append(0))
     here, there = socket.socketpair()
 
     async def hear() -> None:
         while True:
             await trio.lowlevel.wait_readable(here)
             here.recv(1)
-            timers.set("session", 1000, lambda: fired.append(1))
+            session.set(1000)
 
     with here, there:
         async with trio.open_nursery() as nursery:
-            timers.set("session", 1000, lambda: fired.append(0))
+            session.set(1000)
             nursery.start_soon(timers.run)
             nursery.start_soon(hear)
             for _ in range(20):  # the order in which tasks run is random
@@ -115,16 +122,17 @@ async def test_what_has_arrived_is_heard_before_a_timer_fires(mock_clock: MockCl
 
 
 async def test_a_timer_may_set_itself_again(autojump_clock: MockClock) -> None:
-    """Firing leaves the key free for the next round."""
+    """Firing leaves it free for the next round."""
     fired: list[float] = []
     timers = Timers()
     start = trio.current_time()
 
     def again() -> None:
         fired.append(round(trio.current_time() - start, 3))
-        timers.set("a", 1000, again)
+        alarm.set(1000)
 
-    timers.set("a", 1000, again)
+    alarm = timers.alarm(again)
+    alarm.set(1000)
     await run_for(3.5, timers)
 
     assert fired == [1.0, 2.0, 3.0]
@@ -134,11 +142,13 @@ async def test_what_is_cancelled_and_set_again_and_again_takes_no_room(autojump_
     """A million rebalances within a session timeout are no million entries; what is set still fires."""
     fired: list[str] = []
     timers = Timers()
-    timers.set("kept", 5_000, lambda: fired.append("kept"))
+    timers.alarm(lambda: fired.append("kept")).set(5_000)
+    sessions = [timers.alarm(lambda: fired.append("session")) for _ in range(3)]
+    moved = timers.alarm(lambda: fired.append("moved"))
     for number in range(10_000):
-        timers.set(("session", number % 3), 10_000, lambda: fired.append("session"))
-        timers.cancel(("session", number % 3))
-        timers.set("moved", 20_000 if number % 2 else 10_000, lambda: fired.append("moved"))
+        sessions[number % 3].set(10_000)
+        sessions[number % 3].cancel()
+        moved.set(20_000 if number % 2 else 10_000)
     assert len(timers._heap) < 100
 
     await run_for(30, timers)
@@ -156,8 +166,8 @@ async def test_a_bug_in_one_timer_is_loud_and_leaves_the_others(
     def broken() -> None:
         raise ZeroDivisionError
 
-    timers.set("broken", 100, broken)
-    timers.set("sound", 200, lambda: fired.append("sound"))
+    timers.alarm(broken).set(100)
+    timers.alarm(lambda: fired.append("sound")).set(200)
 
     await run_for(1, timers)
 

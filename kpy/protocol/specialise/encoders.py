@@ -61,6 +61,10 @@ def write_all_tagged(message: Any, known: Iterable[TaggedEncoder]) -> bytes:
     return b"".join(out)
 
 
+def with_length(data: bytes) -> bytes:
+    return unsigned_varint(len(data)) + data
+
+
 def refuse() -> None:
     raise EncodeError("a value that the version has no place for")
 
@@ -70,6 +74,7 @@ _RUNTIME: dict[str, Any] = {
     "record_parts": record_parts,
     "refuse": refuse,
     "unsigned_varint": unsigned_varint,
+    "with_length": with_length,
     "write_all_tagged": write_all_tagged,
 }
 
@@ -122,6 +127,8 @@ class _EncoderWriter:
         codes = "".join(code for code, _ in run)
         if codes.strip("x") == "":
             return repr(bytes(len(codes)))
+        if codes == "16s":
+            return run[0][1]
         arguments = ", ".join(expression for code, expression in run if code != "x")
         return f"{self._source.constant('pack', packer(codes))}({arguments})"
 
@@ -282,18 +289,23 @@ def _tagged_section(tree: Layout) -> Callable[[Any], bytes]:
     source.namespace.update(_RUNTIME)
     with source.block("def write_tagged(m):"):
         source.line(f"if m.unknown_tagged_fields: return write_all_tagged(m, {source.constant('known', known)})")
-        source.line("out = []")
+        if len(known) > 1:
+            source.line("out = []")
         for tag, field, encode in known:
-            with source.block(f"if {writer.is_set(field, 'm')}:"):
-                code = fixed_format(tree.tagged[tag][1])
-                if code is not None:
-                    size = unsigned_varint(calcsize(f">{code}"))
-                    writer.value(tree.tagged[tag][1], f"m.{field.name}")
-                    source.line(f"out.append({unsigned_varint(tag) + size!r} + {writer.take()})")
-                    continue
-                source.line(f"d = {source.constant('encode', encode)}(m)")
-                source.line(f"out.append({unsigned_varint(tag)!r} + unsigned_varint(len(d)) + d)")
-        source.line("return unsigned_varint(len(out)) + b''.join(out)")
+            code = fixed_format(tree.tagged[tag][1])
+            if code is not None:
+                head = unsigned_varint(tag) + unsigned_varint(calcsize(f">{code}"))
+                writer.value(tree.tagged[tag][1], f"m.{field.name}")
+                content = writer.take()
+            else:
+                head = unsigned_varint(tag)
+                content = f"with_length({source.constant('encode', encode)}(m))"
+            if len(known) == 1:
+                source.line(f"return {unsigned_varint(1) + head!r} + {content}")
+            else:
+                source.line(f"if {writer.is_set(field, 'm')}: out.append({head!r} + {content})")
+        if len(known) > 1:
+            source.line("return unsigned_varint(len(out)) + b''.join(out)")
     function: Callable[[Any], bytes] = source.function("write_tagged")
     return function
 
