@@ -287,24 +287,25 @@ def _tagged_section(tree: Layout) -> Callable[[Any], bytes]:
         for tag, (field, construct) in sorted(tree.tagged.items())
     ]
     source.namespace.update(_RUNTIME)
+    written = {}
+    for tag, field, encode in known:
+        construct = tree.tagged[tag][1]
+        code = fixed_format(construct)
+        if code is None:
+            head, content = unsigned_varint(tag), f"with_length({source.constant('encode', encode)}(m))"
+        else:
+            head = unsigned_varint(tag) + unsigned_varint(calcsize(f">{code}"))
+            writer.value(construct, f"m.{field.name}")
+            content = writer.take()
+        written[field] = f"{head!r} + {content}"
     with source.block("def write_tagged(m):"):
         source.line(f"if m.unknown_tagged_fields: return write_all_tagged(m, {source.constant('known', known)})")
-        if len(known) > 1:
+        if len(written) == 1:  # or there would be nothing to write
+            source.line(f"return {unsigned_varint(1)!r} + {''.join(written.values())}")
+        else:
             source.line("out = []")
-        for tag, field, encode in known:
-            code = fixed_format(tree.tagged[tag][1])
-            if code is not None:
-                head = unsigned_varint(tag) + unsigned_varint(calcsize(f">{code}"))
-                writer.value(tree.tagged[tag][1], f"m.{field.name}")
-                content = writer.take()
-            else:
-                head = unsigned_varint(tag)
-                content = f"with_length({source.constant('encode', encode)}(m))"
-            if len(known) == 1:
-                source.line(f"return {unsigned_varint(1) + head!r} + {content}")
-            else:
-                source.line(f"if {writer.is_set(field, 'm')}: out.append({head!r} + {content})")
-        if len(known) > 1:
+            for field, section in written.items():
+                source.line(f"if {writer.is_set(field, 'm')}: out.append({section})")
             source.line("return unsigned_varint(len(out)) + b''.join(out)")
     function: Callable[[Any], bytes] = source.function("write_tagged")
     return function
