@@ -143,11 +143,12 @@ async def test_what_is_cancelled_and_set_again_and_again_takes_no_room(autojump_
     fired: list[str] = []
     timers = Timers()
     timers.alarm(lambda: fired.append("kept")).set(5_000)
-    sessions = [timers.alarm(lambda: fired.append("session")) for _ in range(3)]
+    reused = timers.alarm(lambda: fired.append("reused"))
     moved = timers.alarm(lambda: fired.append("moved"))
     for number in range(10_000):
-        sessions[number % 3].set(10_000)
-        sessions[number % 3].cancel()
+        for session in (reused, timers.alarm(lambda: fired.append("session"))):
+            session.set(10_000)
+            session.cancel()
         moved.set(20_000 if number % 2 else 10_000)
     assert len(timers._heap) < 100
 
