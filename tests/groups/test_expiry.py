@@ -2,8 +2,10 @@
 
 import pytest
 
-from kpy.groups.records import group_record, offset_record
+from kpy.groups.records import empty_group, group_record, offset_record
 from kpy.protocol.errors import ErrorCode
+from kpy.protocol.group_records import OffsetCommitValue
+from kpy.state_machine import Decision
 from tests.groups.group_context import GroupContext, subscription
 
 RETENTION_MS = 60 * 60 * 1000
@@ -121,5 +123,17 @@ def test_an_empty_group_without_offsets_goes_at_once(groups: GroupContext) -> No
 def test_an_end_beyond_all_time_is_in_the_past(groups: GroupContext) -> None:
     """The sum of now and the retention is one of Java's long integers, as in Kafka: the offset expires at once."""
     assert groups.commit("g", ("t", 0, 5), version=4, retention_ms=2**63 - 2) == [ErrorCode.NONE]
+    groups.advance(CHECK_MS)
+    assert groups.committed("g") == {}
+
+
+def test_a_group_whose_record_does_not_say_since_when_it_is_empty(groups: GroupContext) -> None:
+    """Records of brokers before 2.1 do not: each offset expires by its own commit."""
+    value = OffsetCommitValue(offset=5, metadata="", commit_timestamp=groups.now_ms)
+    groups.execute(
+        Decision(records=(group_record("g", empty_group("consumer", 3, -1)), offset_record("g", "t", 0, value)))
+    )
+    groups.advance(RETENTION_MS - CHECK_MS)
+    assert groups.committed("g") == {("t", 0): 5}
     groups.advance(CHECK_MS)
     assert groups.committed("g") == {}

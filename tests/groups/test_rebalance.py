@@ -134,6 +134,68 @@ def test_a_held_request_counts_as_a_sign_of_life(groups: GroupContext) -> None:
     assert b.beat() is ErrorCode.NONE
 
 
+@pytest.mark.parametrize("syncs", [False, True])
+def test_a_session_begins_with_the_answer_to_a_held_request(groups: GroupContext, syncs: bool) -> None:
+    """However long a join or a sync was held: who falls silent after its answer is out when the session is over."""
+    a, b = groups.stable("a", "b", session_ms=1_000, rebalance_ms=60_000)
+    b.protocols["range"] = subscription("other")
+    held = b.ask_join()
+    if syncs:
+        a.ask_join()
+        held = b.sync()
+    for _ in range(2):
+        groups.advance(900)
+        a.beat()
+    a.assign() if syncs else a.ask_join()
+    assert held.code is ErrorCode.NONE
+    groups.advance(999)
+    assert (a.beat(), groups.state("g")) == (ErrorCode.NONE, "Stable" if syncs else "CompletingRebalance")
+    groups.advance(1)
+
+    assert groups.state("g") == "PreparingRebalance"
+    assert b.beat() is ErrorCode.UNKNOWN_MEMBER_ID
+
+
+def test_a_session_begins_when_a_held_sync_is_called_off(groups: GroupContext) -> None:
+    """A round that begins meanwhile answers it; who falls silent then is out before the round's time is up."""
+    a, b = groups.stable("a", "b", session_ms=1_000, rebalance_ms=60_000)
+    a.ask_join()
+    b.ask_join()
+    held = b.sync()
+    for _ in range(2):
+        groups.advance(900)
+        a.beat()
+    assert held.is_parked
+    groups.client("c").join()
+    assert held.code is ErrorCode.REBALANCE_IN_PROGRESS
+    groups.advance(999)
+    assert (a.beat(), len(groups.describe("g").members)) == (ErrorCode.REBALANCE_IN_PROGRESS, 3)
+    groups.advance(1)
+
+    assert b.beat() is ErrorCode.UNKNOWN_MEMBER_ID
+
+
+def test_a_member_that_joins_again_may_ask_for_other_timeouts(groups: GroupContext) -> None:
+    """The ones that it asked for last count, for its session and for the round."""
+    a, b = groups.stable("a", "b", session_ms=60_000, rebalance_ms=60_000)
+    a.session_ms, a.rebalance_ms, b.rebalance_ms = 1_000, 5_000, 4_000
+    for client in (a, b):
+        client.protocols["range"] = subscription("other")
+        client.ask_join()
+    a.assign()
+    b.sync()
+    groups.advance(1_000)
+    assert a.beat() is ErrorCode.UNKNOWN_MEMBER_ID
+
+    settle(groups, [b])
+    groups.client("c", session_ms=60_000, rebalance_ms=2_000).join()
+    groups.advance(3_999)
+    assert groups.state("g") == "PreparingRebalance"
+    groups.advance(1)
+    assert groups.state("g") == "CompletingRebalance"
+    assert b.beat() is ErrorCode.UNKNOWN_MEMBER_ID
+
+
 def test_the_last_one_to_go_empties_the_group(groups: GroupContext) -> None:
     """The group stays, for its offsets, with the next generation and no members, in the log too."""
     (a,) = groups.stable("a")
@@ -171,6 +233,19 @@ def test_who_never_syncs_is_out(groups: GroupContext) -> None:
     assert groups.state("g") == "PreparingRebalance"
     assert b.beat() is ErrorCode.UNKNOWN_MEMBER_ID
     assert a.beat() is ErrorCode.REBALANCE_IN_PROGRESS
+
+
+def test_a_sync_may_come_after_the_leader_s(groups: GroupContext) -> None:
+    """It is answered at once, and the wait for syncs ends with the last one: nobody is removed when its time is up."""
+    a, b = groups.stable("a", "b", session_ms=60_000, rebalance_ms=5_000)
+    b.protocols["range"] = subscription("other")
+    b.ask_join()
+    a.ask_join()
+    a.assign()
+    assert b.sync().message.assignment == b"b"
+    groups.advance(5_000)
+
+    assert (a.beat(), b.beat()) == (ErrorCode.NONE, ErrorCode.NONE)
 
 
 def test_a_leader_that_never_syncs_is_out(groups: GroupContext) -> None:
@@ -255,6 +330,19 @@ def test_an_empty_group_whose_record_fails_takes_new_members(groups: GroupContex
     groups.check_replay()
 
 
+def test_an_empty_group_whose_record_fails_is_recorded_later(groups: GroupContext) -> None:
+    """With the next look for what has expired, so that it does not live for ever."""
+    (a,) = groups.stable("a")
+    groups.appends_fail = True
+    request = LeaveGroupRequest(group_id="g", member_id=a.id)
+    groups.ask(lambda to: groups.machine.leave_group(request, version=0, reply_to=to, now_ms=groups.now_ms))
+    groups.appends_fail = False
+    interval_ms = groups.config.offsets_retention_check_interval_ms
+    assert groups.advance(interval_ms) == [group_record("g", empty_group("consumer", 2, groups.now_ms))]
+    assert groups.state("g") == "Empty"
+    assert groups.advance(interval_ms) == [group_record("g", None)]
+
+
 @pytest.mark.parametrize("seconds", [1, 100])
 def test_a_loaded_group_is_as_it_was(groups: GroupContext, seconds: int) -> None:
     """Members find their generation, their assignment and a new session after a restart."""
@@ -267,6 +355,16 @@ def test_a_loaded_group_is_as_it_was(groups: GroupContext, seconds: int) -> None
     assert [client.beat() for client in clients] == [ErrorCode.NONE] * 3
     assert [client.sync().message.assignment for client in clients] == [b"a", b"b", b"c"]
     groups.advance(9_999)
+    assert groups.state("g") == "Stable"
+    groups.advance(1)
+    assert groups.state("g") == "Empty"
+
+
+def test_members_that_a_restart_has_outlived_are_out(groups: GroupContext) -> None:
+    """Sessions begin anew with it, for members that never come back, too."""
+    groups.stable("a", "b", session_ms=1_000)
+    groups.restart()
+    groups.advance(999)
     assert groups.state("g") == "Stable"
     groups.advance(1)
     assert groups.state("g") == "Empty"

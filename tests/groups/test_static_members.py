@@ -171,6 +171,46 @@ def test_a_rebalance_that_only_silent_static_members_are_in_waits(groups: GroupC
     assert one.beat() is ErrorCode.UNKNOWN_MEMBER_ID
 
 
+def test_who_joins_such_a_rebalance_waits_no_longer_than_its_timeout(groups: GroupContext) -> None:
+    """The wait that began anew ends with those who have joined by then; the silent one keeps its place."""
+    one, two = statics(groups, "one", "two", session_ms=60_000, rebalance_ms=3_000)
+    two.leave()
+    groups.advance(3_500)
+    three = groups.client("three", instance="three", session_ms=60_000, rebalance_ms=3_000)
+    held = three.ask_join()
+    groups.advance(2_499)
+    assert held.is_parked
+    groups.advance(1)
+
+    assert held.code is ErrorCode.NONE
+    assert three.leads
+    assert three.peers == [one.id, three.id]
+
+
+def test_a_member_that_came_back_has_a_session(groups: GroupContext) -> None:
+    """If nothing more is heard of it, it is out when that is over: as long as it has asked for now."""
+    one, _ = statics(groups, "one", "two", session_ms=60_000)
+    again = groups.client("one", instance="one", session_ms=1_000)
+    again.ask_join()
+    groups.advance(999)
+    assert groups.state("g") == "Stable"
+    groups.advance(1)
+
+    assert groups.state("g") == "PreparingRebalance"
+    assert again.beat() is ErrorCode.UNKNOWN_MEMBER_ID
+    assert one.id != again.id
+
+
+def test_a_member_that_came_back_is_described_as_it_was(groups: GroupContext) -> None:
+    """With the client id of the process that first joined: Kafka keeps that, and the host."""
+    statics(groups, "one", "two")
+    again = groups.client("another", instance="one")
+    again.ask_join()
+
+    described = {member.member_id: member for member in groups.describe("g").members}
+    assert (described[again.id].client_id, described[again.id].group_instance_id) == ("one", "one")
+
+
 def test_an_administrator_removes_by_instance_id(groups: GroupContext) -> None:
     """An empty member id with an instance id removes whoever has it; each is answered as it was named."""
     one, _ = statics(groups, "one", "two")

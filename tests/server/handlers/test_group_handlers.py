@@ -292,6 +292,7 @@ async def test_describe_groups(broker: GroupBroker, version: int) -> None:
     assert found.members[0].client_host == "/127.0.0.1"
     if version >= 3:
         assert found.authorized_operations == authorized_operations.GROUP
+        assert (missing.authorized_operations == authorized_operations.GROUP) is (version < 6)
 
 
 @pytest.mark.parametrize("version", range(6))
@@ -373,6 +374,14 @@ async def test_a_coordinator_that_is_elsewhere(broker: GroupBroker) -> None:
     asked = OffsetFetchRequestTopic(name="t", partition_indexes=[0])
     found = await broker.ask(OffsetFetchRequest(group_id="g", topics=[asked]), 1)
     assert found.topics[0].partitions[0].error_code == expected
+
+
+async def test_offsets_of_a_coordinator_that_is_not_available(broker: GroupBroker) -> None:
+    """No consumer before 3.9 asks again for the offsets then, so that it hears of a coordinator that is elsewhere."""
+    broker.partitions.error = ErrorCode.REQUEST_TIMED_OUT
+    assert await broker.commit("g") is ErrorCode.COORDINATOR_NOT_AVAILABLE
+    found = await broker.ask(OffsetFetchRequest(group_id="g", topics=None), 2)
+    assert found.error_code == ErrorCode.NOT_COORDINATOR
 
 
 async def test_groups_are_there_after_a_restart(broker: GroupBroker) -> None:
