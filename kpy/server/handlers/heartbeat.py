@@ -3,6 +3,7 @@
 from collections.abc import Awaitable
 
 from kpy.groups.responses import heartbeat_error
+from kpy.protocol.errors import ErrorCode
 from kpy.protocol.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
 from kpy.server.context import RequestContext
 from kpy.server.handlers import handles
@@ -14,5 +15,10 @@ def heartbeat(request: HeartbeatRequest, context: RequestContext) -> HeartbeatRe
     return context.services.groups.ask(
         request.group_id,
         lambda coordinator, reply_to: coordinator.heartbeat(request, reply_to=reply_to),
-        heartbeat_error,
+        _error,
     )
+
+
+def _error(code: ErrorCode) -> HeartbeatResponse:
+    """While a group is loaded its members need not know (GroupCoordinatorService.heartbeat): sessions begin anew."""
+    return heartbeat_error(ErrorCode.NONE if code is ErrorCode.COORDINATOR_LOAD_IN_PROGRESS else code)
