@@ -116,12 +116,21 @@ class Groups:
         return runtime.gather(decide, failed) if may_be_gathered else runtime.ask(decide, failed)
 
     def loaded(self) -> list[GroupRuntime]:
-        """Every coordinator of this broker, for questions about all groups; loads those that are not yet."""
-        return [
-            self._runtime(index)
-            for index in range(self._partition_count())
-            if index in self._runtimes or self._has_records(index)
-        ]
+        """Every coordinator of this broker, for questions about all groups; loads those that are not yet.
+
+        Those that cannot be read are left out, as Kafka leaves them out (GroupCoordinatorService.listGroups).
+        """
+        if self._stopped:
+            raise _stopping()
+        found = []
+        for index in range(self._partition_count()):
+            try:
+                if index in self._runtimes or self._has_records(index):
+                    found.append(self._runtime(index))
+            except KafkaError as error:
+                if coordinator_error(error.code) is not ErrorCode.NOT_COORDINATOR:
+                    raise
+        return found
 
     async def load_in_background(self) -> None:
         """Load every partition that holds something, letting others run in between; large ones bit by bit.
@@ -189,7 +198,7 @@ class Groups:
         runtime = self._runtimes.get(index)
         if runtime is None:
             if self._stopped:
-                raise KafkaError(ErrorCode.NOT_COORDINATOR, "the broker is stopping")
+                raise _stopping()
             if index in self._failed:
                 raise KafkaError(ErrorCode.NOT_COORDINATOR, self._failed[index])
             if index in self._loading or (self._loads_in_background and self._is_large(index)):
@@ -239,3 +248,7 @@ class Groups:
                 self._settings.clear()
             self._settings[group_id] = found
         return found
+
+
+def _stopping() -> KafkaError:
+    return KafkaError(ErrorCode.NOT_COORDINATOR, "the broker is stopping")

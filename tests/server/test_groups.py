@@ -18,6 +18,7 @@ from kpy.protocol.messages.create_partitions import (
 )
 from kpy.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse, DeleteTopicState
 from kpy.protocol.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse
+from kpy.protocol.messages.list_groups import ListGroupsRequest, ListGroupsResponse
 from kpy.protocol.messages.offset_fetch import (
     OffsetFetchRequest,
     OffsetFetchRequestGroup,
@@ -133,8 +134,12 @@ async def test_transactions_of_a_log_that_kafka_wrote(
 
 
 async def test_a_record_that_cannot_be_read(tmp_path: Path) -> None:
-    """Its partition's groups have no coordinator until the next start; all others have theirs."""
+    """Its partition's groups have no coordinator until the next start; all others have theirs, and are listed."""
     key, value = offset_99()
     assert value is not None
     from_the_future = build_batch([(key, b"\0\x09" + value[2:])], base_offset=1, leader_epoch=0, timestamp=1)
     assert await restarted_with(tmp_path, from_the_future) == [ErrorCode.NOT_COORDINATOR, 3]
+    async with running(make_broker(tmp_path)) as serving:
+        client = await serving.connect()
+        listed = await client.ask(ListGroupsRequest(), 5, ListGroupsResponse)
+        assert (listed.error_code, [group.group_id for group in listed.groups]) == (ErrorCode.NONE, ["other"])
