@@ -61,6 +61,15 @@ def check_commit(
     return None
 
 
+def names_a_partition(request: OffsetCommitRequest, topics: Topics, version: int) -> bool:
+    """Whether any partition of the commit exists. If none does, KafkaApis answers without asking the group."""
+    for asked in request.topics:
+        topic = _find(topics, asked.name, asked.topic_id, version)
+        if topic is not None and any(0 <= p.partition_index < len(topic.partitions) for p in asked.partitions):
+            return True
+    return False
+
+
 def places_of(
     request: OffsetCommitRequest, topics: Topics, *, version: int, max_metadata: int
 ) -> Iterable[tuple[UUID, int]]:

@@ -239,7 +239,8 @@ class GroupCoordinator:
             places = commits.places_of(
                 request, topics, version=version, max_metadata=self._config.offset_metadata_max_bytes
             )
-            timer = commits.check_commit(self._groups.get(request.group_id), request, version, places)
+            if commits.names_a_partition(request, topics, version):
+                timer = commits.check_commit(self._groups.get(request.group_id), request, version, places)
         except KafkaError as error:
             refusal = error.code
         found, response = commits.commit(

@@ -110,6 +110,19 @@ def test_a_member_without_heartbeats_is_out(groups: GroupContext) -> None:
     assert a.beat() is ErrorCode.REBALANCE_IN_PROGRESS
 
 
+def test_a_commit_of_nothing_that_exists_is_no_sign_of_life(groups: GroupContext) -> None:
+    """Kafka answers it without asking the group; one that is refused for its metadata has been there."""
+    a, b = groups.stable("a", "b", session_ms=1_000)
+    groups.advance(900)
+    large = "x" * (groups.config.offset_metadata_max_bytes + 1)
+    assert a.commit(("t", 0, 1), metadata=large) == [ErrorCode.OFFSET_METADATA_TOO_LARGE]
+    assert b.commit(("missing", 0, 1), ("t", 99, 1)) == [ErrorCode.UNKNOWN_TOPIC_OR_PARTITION] * 2
+    groups.advance(100)
+
+    assert a.beat() is ErrorCode.REBALANCE_IN_PROGRESS
+    assert b.beat() is ErrorCode.UNKNOWN_MEMBER_ID
+
+
 def test_a_held_request_counts_as_a_sign_of_life(groups: GroupContext) -> None:
     """Members whose join or sync is held need no heartbeats; their session begins with the answer."""
     a, b = groups.stable("a", "b", session_ms=1_000, rebalance_ms=60_000)
