@@ -150,7 +150,8 @@ class Joins:
         replacement.client_id, replacement.client_host = replaced.client_id, replaced.client_host
         replacement.assignment = replaced.assignment
         deciding.cancel(replaced.session_timer)
-        self._rebalances.expect_heartbeat(replacement, deciding)
+        # Until its next sign of life the session is as long as it was: so it is in Kafka, too.
+        deciding.start(replacement.session_timer, replaced.session_timeout_ms)
         if group.state is GroupState.STABLE and self._continue_generation(join, replaced, replacement):
             return
         group.replace_static(replacement)
