@@ -44,12 +44,12 @@ def find_coordinator(request: FindCoordinatorRequest, context: RequestContext) -
 
 
 def _coordinator(key: str, request: FindCoordinatorRequest, context: RequestContext) -> Coordinator:
-    code, message = ErrorCode.NONE, None
+    code, message = ErrorCode.NONE, ""
     node_id, host, port = NOT_FOUND
     try:
         node_id, host, port = _locate(key, request.key_type, context)
     except KafkaError as error:
-        code, message = error.code, error.message or None
+        code, message = error.code, error.message
     return Coordinator(key=key, node_id=node_id, host=host, port=port, error_code=code, error_message=message)
 
 

@@ -329,7 +329,7 @@ async def test_find_coordinator(broker: GroupBroker, version: int) -> None:
     for found in [response] if version < 4 else response.coordinators:
         assert (found.error_code, found.node_id, found.host, found.port) == (0, NODE, "localhost", 9092)
         if version >= 1:
-            assert found.error_message == ("NONE" if version < 4 else None)
+            assert found.error_message == ("NONE" if version < 4 else "")
     assert broker.image.topic(CONSUMER_OFFSETS) is not None
 
 
