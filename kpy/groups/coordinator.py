@@ -239,8 +239,7 @@ class GroupCoordinator:
             places = commits.places_of(
                 request, topics, version=version, max_metadata=self._config.offset_metadata_max_bytes
             )
-            if commits.names_a_partition(request, topics, version):
-                timer = commits.check_commit(self._groups.get(request.group_id), request, version, places)
+            timer = commits.check_commit(self._groups.get(request.group_id), request, version, places)
         except KafkaError as error:
             refusal = error.code
         found, response = commits.commit(
@@ -251,6 +250,8 @@ class GroupCoordinator:
             now_ms=now_ms,
             refusal=refusal,
         )
+        if not found and not commits.names_a_partition(request, topics, version):
+            timer = None
         return Decision(found, (timer,) if timer is not None else (), (Reply(reply_to, response),))
 
     def offset_delete(self, request: OffsetDeleteRequest, *, topics: Topics, reply_to: ReplyTo) -> Decision:
