@@ -1,8 +1,15 @@
-"""What Kafka's coordinators owe to Java, and clients can see: the hash of a string, and the order of a hash map."""
+"""What Kafka's coordinators owe to Java, and clients can see: what is blank, a string's hash, a hash map's order."""
 
 from collections.abc import Collection
 
 SMALLEST_TABLE = 16
+TRIMMED = "".join(map(chr, range(ord(" ") + 1)))
+"""What `String.trim()` takes away: all control characters, and no space but the common one."""
+
+
+def java_trim(text: str) -> str:
+    """`String.trim()`, which differs from `str.strip` in what it takes for a space."""
+    return text.strip(TRIMMED)
 
 
 def java_hash(text: str) -> int:

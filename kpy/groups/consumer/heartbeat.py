@@ -25,6 +25,7 @@ from kpy.groups.consumer.update import (
     rejoin_timer,
 )
 from kpy.groups.deciding import Deciding
+from kpy.groups.java import java_trim
 from kpy.groups.member import session_timer
 from kpy.protocol.errors import ErrorCode, KafkaError
 from kpy.protocol.messages.consumer_group_heartbeat import (
@@ -71,7 +72,7 @@ def check_request(request: ConsumerGroupHeartbeatRequest, version: int, assignor
 
 
 def _check_text(text: str | None, name: str) -> None:
-    if text is not None and not text.strip():
+    if text is not None and not java_trim(text):
         raise _invalid(f"{name} can't be empty.")
 
 

@@ -15,6 +15,7 @@ SOME_TOPIC = TopicPartitions(topic_id=UUID(int=1), partitions=[0])
 REFUSED: dict[str, tuple[dict[str, Any], ErrorCode]] = {
     "no group id": ({"group_id": ""}, ErrorCode.INVALID_REQUEST),
     "a blank group id": ({"group_id": " "}, ErrorCode.INVALID_REQUEST),
+    "a group id of control characters": ({"group_id": "\t\x01"}, ErrorCode.INVALID_REQUEST),
     "no member id": ({"member_id": ""}, ErrorCode.INVALID_REQUEST),
     "an empty instance id": ({"instance_id": ""}, ErrorCode.INVALID_REQUEST),
     "an empty rack": ({"rack_id": ""}, ErrorCode.INVALID_REQUEST),
@@ -41,6 +42,12 @@ def test_what_is_refused(groups: ConsumerContext, changes: dict[str, Any], code:
     assert member.response.error_message
     assert groups.log == []
     assert groups.machine.list_groups([], []) == []
+
+
+@pytest.mark.parametrize("name", ["group_id", "member_id", "instance_id", "rack_id"])
+def test_what_is_blank_elsewhere(groups: ConsumerContext, name: str) -> None:
+    """A space that Java's `trim` leaves alone is text."""
+    assert groups.member("a").join(**{name: "\u00a0"}) is ErrorCode.NONE
 
 
 def test_version_0_has_no_ids_of_its_own(groups: ConsumerContext) -> None:
