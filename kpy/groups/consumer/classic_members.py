@@ -59,11 +59,11 @@ def join(
     _check_may_join(group, request, surroundings)
     is_unknown = request.member_id == UNKNOWN_MEMBER
     member_id = request.member_id or surroundings.new_uuid()
-    subscription = _subscription(request)
     if is_unknown and request.group_instance_id is None and version >= MEMBER_ID_REQUIRED_SINCE:
         raise MemberIdRequiredError(member_id)
     replaced = group.static_member(request.group_instance_id)
     before = _member(group, request, member_id, is_unknown=is_unknown, deciding=deciding)
+    subscription = _subscription(request)
     rebalance_timeout_ms = request.rebalance_timeout_ms if version > 0 else request.session_timeout_ms
     member = replace(
         before,

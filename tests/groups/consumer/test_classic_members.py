@@ -117,13 +117,25 @@ def test_who_cannot_join(groups: ConsumerContext) -> None:
     refused = [
         groups.client("w", protocol_type="connect"),
         groups.client("w", protocols=["sticky"]),
-        groups.client("w", protocols={"range": b"?"}),
+        groups.client("w", protocols={"range": b"?"}, version=3),
         groups.client("w", protocols={}),
     ]
 
     assert [joined(client.ask_join()).error_code for client in refused] == [
         ErrorCode.INCONSISTENT_GROUP_PROTOCOL
     ] * len(refused)
+
+
+def test_who_it_is_counts_before_what_it_subscribes_to(groups: ConsumerContext) -> None:
+    """A subscription that cannot be read is only found when the member is known (classicGroupJoinToConsumerGroup)."""
+    mixed(groups)
+    new = groups.client("w", protocols={"range": b"?"})
+    stranger = groups.client("w", protocols={"range": b"?"}, instance="one")
+    stranger.id = "stranger"
+
+    assert joined(new.ask_join()).error_code == ErrorCode.MEMBER_ID_REQUIRED
+    assert joined(new.ask_join()).error_code == ErrorCode.INCONSISTENT_GROUP_PROTOCOL
+    assert joined(stranger.ask_join()).error_code == ErrorCode.UNKNOWN_MEMBER_ID
 
 
 def test_a_full_group() -> None:
