@@ -7,16 +7,28 @@ from uuid import UUID
 import pytest
 from trio.testing import wait_all_tasks_blocked
 
+from kpy.cluster.image import ResourceType
 from kpy.groups.partitioning import partition_for
 from kpy.groups.records import encode, offset_record
 from kpy.protocol.errors import ErrorCode
 from kpy.protocol.group_records import OffsetCommitValue
+from kpy.protocol.messages.consumer_group_describe import ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse
+from kpy.protocol.messages.consumer_group_heartbeat import (
+    ConsumerGroupHeartbeatRequest,
+    ConsumerGroupHeartbeatResponse,
+)
 from kpy.protocol.messages.create_partitions import (
     CreatePartitionsRequest,
     CreatePartitionsResponse,
     CreatePartitionsTopic,
 )
 from kpy.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse, DeleteTopicState
+from kpy.protocol.messages.incremental_alter_configs import (
+    AlterableConfig,
+    AlterConfigsResource,
+    IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse,
+)
 from kpy.protocol.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse
 from kpy.protocol.messages.list_groups import ListGroupsRequest, ListGroupsResponse
 from kpy.protocol.messages.offset_fetch import (
@@ -75,6 +87,51 @@ async def test_groups_are_sought_anew_when_their_topic_grows(tmp_path: Path) -> 
         assert await commit_offset(client, "g", "t", 2) == ErrorCode.NONE
     async with running(make_broker(tmp_path)) as serving:
         assert await committed_offset(await serving.connect(), "g", "t") == 2
+
+
+async def test_settings_of_the_broker_hold_at_once(tmp_path: Path) -> None:
+    """A group that was asked for before is assigned as the broker's dynamic configuration says now."""
+    name = "group.consumer.assignment.interval.ms"
+    async with running(make_broker(tmp_path, group_consumer_assignment_interval_ms="0")) as serving:
+        client = await serving.connect()
+        await client.create_topic("t")
+        assert [await state_with(client, "a"), await state_with(client, "b")] == ["Stable", "Reconciling"]
+        slower = AlterableConfig(name=name, config_operation=0, value="10000")
+        resource = AlterConfigsResource(resource_type=ResourceType.BROKER, resource_name="", configs=[slower])
+        request = IncrementalAlterConfigsRequest(resources=[resource], validate_only=False)
+        altered = await client.ask(request, 1, IncrementalAlterConfigsResponse)
+        assert altered.responses[0].error_code == ErrorCode.NONE
+        assert await state_with(client, "c") == "Assigning"
+
+
+async def state_with(client: Client, member_id: str) -> str:
+    """The state of group `g` when this member, too, has joined it by the consumer protocol."""
+    joining = ConsumerGroupHeartbeatRequest(
+        group_id="g",
+        member_id=member_id,
+        member_epoch=0,
+        rebalance_timeout_ms=10_000,
+        subscribed_topic_names=["t"],
+        topic_partitions=[],
+    )
+    joined = await client.ask(joining, 1, ConsumerGroupHeartbeatResponse)
+    assert joined.error_code == ErrorCode.NONE
+    request = ConsumerGroupDescribeRequest(group_ids=["g"], include_authorized_operations=False)
+    (group,) = (await client.ask(request, 1, ConsumerGroupDescribeResponse)).groups
+    return group.group_state
+
+
+async def test_groups_at_hand_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many groups there are, only so many are kept track of; the others are found as well."""
+    monkeypatch.setattr("kpy.server.groups.CACHED_GROUPS_MAX", 3)
+    async with running(make_broker(tmp_path)) as serving:
+        client = await serving.connect()
+        await client.create_topic("t")
+        names = [f"g{number}" for number in range(10)]
+        for offset, group in enumerate(names):
+            assert await commit_offset(client, group, "t", offset) == ErrorCode.NONE
+        assert [await committed_offset(client, group, "t") for group in names] == [*range(10)]
+        assert len(serving.broker.services.groups._by_group) <= 3
 
 
 def offset_99() -> tuple[bytes | None, bytes | None]:

@@ -138,6 +138,16 @@ async def test_an_answer_waits_until_its_records_are_safe(
     assert (await parked).error_code == (failure.code if failure else 0)
 
 
+async def test_a_timer_that_is_cancelled_is_forgotten(autojump_clock: MockClock) -> None:
+    """Members come and go under ever new names."""
+    runtime = make_runtime(FakeJournal())
+    for number in range(10):
+        runtime.execute(Decision(timers=[Timer(("session", number), 500)]))
+        runtime.execute(Decision(timers=[Timer(("session", number), None)]))
+
+    assert runtime._alarms == {}
+
+
 async def test_unloading_answers_what_waits_for_the_disk(autojump_clock: MockClock) -> None:
     """What becomes of the disk then is told to nobody."""
     journal = FakeJournal()
@@ -182,7 +192,9 @@ async def test_loading_replays_the_journal_and_skips_what_is_not_known(autojump_
     assert [key for key, _ in runtime.machine.expired] == ["loaded"]
 
 
-async def test_unloading_answers_what_is_parked_and_stops_the_timers(autojump_clock: MockClock) -> None:
+async def test_unloading_answers_what_is_parked_and_stops_the_timers(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
     """A coordinator that goes away sends its clients to look for the next one."""
     timers = Timers()
     runtime = make_runtime(FakeJournal(), timers)
@@ -202,6 +214,7 @@ async def test_unloading_answers_what_is_parked_and_stops_the_timers(autojump_cl
         await timers.run()
     assert answers == [heartbeat_response(ErrorCode.NOT_COORDINATOR)]
     assert runtime.machine.expired == []
+    assert not caplog.records
 
 
 async def test_unloading_leaves_alone_what_was_answered_a_moment_ago(autojump_clock: MockClock) -> None:

@@ -157,6 +157,21 @@ async def test_what_is_cancelled_and_set_again_and_again_takes_no_room(autojump_
     assert fired == ["kept", "moved"]
 
 
+async def test_what_is_cancelled_for_good_is_forgotten(autojump_clock: MockClock) -> None:
+    """A member that leaves leaves nothing behind: not among what is set, and not in the heap once its time is over."""
+    timers = Timers()
+    for _ in range(10_000):
+        session = timers.alarm(lambda: None)
+        session.set(10_000)
+        session.cancel()
+    assert len(timers._heap) < 100
+    assert timers._set == set()
+
+    await run_for(30, timers)
+
+    assert timers._heap == []
+
+
 async def test_a_bug_in_one_timer_is_loud_and_leaves_the_others(
     autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:

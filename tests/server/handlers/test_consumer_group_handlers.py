@@ -85,6 +85,16 @@ async def test_errors_of_the_log(broker: GroupBroker) -> None:
     assert (await broker.ask(request, 1)).groups[0].error_code == ErrorCode.NOT_COORDINATOR
 
 
+async def test_a_broker_that_stops(broker: GroupBroker) -> None:
+    """Groups that it served a moment ago have to be looked for, by who only asks too."""
+    await broker.ask(first_heartbeat(), 1)
+    broker.groups.unload()
+    request = ConsumerGroupDescribeRequest(group_ids=["g"], include_authorized_operations=False)
+
+    assert (await broker.ask(first_heartbeat(), 1)).error_code == ErrorCode.NOT_COORDINATOR
+    assert (await broker.ask(request, 1)).groups[0].error_code == ErrorCode.NOT_COORDINATOR
+
+
 async def test_configs_of_a_group_hold_at_once(broker: GroupBroker) -> None:
     """The interval that members are told is the group's own as soon as it is set."""
     await broker.ask(first_heartbeat(), 1)
