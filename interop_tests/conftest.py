@@ -26,7 +26,7 @@ from interop_tests.oracle.node import KafkaNode
 RESTARTING_FIXTURES = {"restartable_broker", "before", "left_files", "exchange"}
 DIRECTORY_FIXTURES = {"cleaning_broker", "group_log"}
 """Those of brokers that are started for a module, with settings of its own, and whose directory is looked into."""
-SETTINGS_FIXTURES = {"limiting_broker", "few_slots_broker"}
+SETTINGS_FIXTURES = {"expiring_broker", "few_slots_broker", "limiting_broker"}
 """Those of brokers that are started for a module, with settings of its own."""
 REQUIRE_ALL = os.environ.get("KPY_REQUIRE_ALL") == "1"
 

@@ -1,5 +1,9 @@
-"""Committed offsets that are set from outside: by kafka-consumer-groups.sh in all its ways, and by admin clients."""
+"""Committed offsets that are set from outside: by kafka-consumer-groups.sh in all its ways, and by admin clients.
 
+And where Java's consumer begins without one, if that is a time ago.
+"""
+
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +14,7 @@ from confluent_kafka.admin import AdminClient
 from kafka import OffsetAndMetadata, TopicPartition
 
 from interop_tests.brokers import Broker
+from interop_tests.clients.java_console import run, tool
 from interop_tests.eventually import eventually
 from interop_tests.kafka_python_clients import Clients, poll_until
 from interop_tests.oracle.libraries import java_for_sources, libraries
@@ -67,21 +72,41 @@ def test_reset_offsets(clients: Clients, broker: Broker, unique: Callable[[str],
     """Every way of kafka-consumer-groups.sh --reset-offsets sets what it says, within the log, and consumers obey."""
     command = (java_for_sources(), "-Xmx128m", *QUICK_START, LOGGING, "-cp", f"{libraries()}/*", str(SOURCE))
     topic = topic_of_ten(clients)
-    groups = {way: unique("group") for way in (*WAYS, "from-file", "dry-run")}
+    groups = {way: unique("group") for way in (*WAYS, "one partition", "all topics", "from-file", "export", "dry-run")}
     for group in groups.values():
         group_at_six(clients, topic, group)
     plan = tmp_path / "plan.csv"
     plan.write_text(f"{topic},0,5\n")
-    with LineProcess(command) as tool:
+    with LineProcess(command) as commands:
         reset = ("--bootstrap-server", broker.bootstrap, "--reset-offsets", "--timeout", "20000", "--group")
         for way, (options, _) in WAYS.items():
-            tool.send("\t".join([*reset, groups[way], "--topic", topic, *options, "--execute"]))
-        tool.send("\t".join([*reset, groups["from-file"], "--from-file", str(plan), "--execute"]))
-        tool.send("\t".join([*reset, groups["dry-run"], "--topic", topic, "--to-earliest", "--dry-run"]))
-        assert tool.finish() == 0, (tool.lines, tool.errors())
+            commands.send("\t".join([*reset, groups[way], "--topic", topic, *options, "--execute"]))
+        for way, options in (
+            ("one partition", ["--topic", f"{topic}:0", "--to-offset", "4", "--execute"]),
+            ("all topics", ["--all-topics", "--to-offset", "7", "--execute"]),
+            ("from-file", ["--from-file", str(plan), "--execute"]),
+            ("export", ["--all-topics", "--to-latest", "--export", "--dry-run"]),
+            ("dry-run", ["--topic", topic, "--to-earliest", "--dry-run"]),
+        ):
+            commands.send("\t".join([*reset, groups[way], *options]))
+        assert commands.finish() == 0, (commands.lines, commands.errors())
 
-    expected = {way: offset for way, (_, offset) in WAYS.items()} | {"from-file": 5, "dry-run": 6}
+    assert f"{topic},0,10" in commands.lines
+    expected = {way: offset for way, (_, offset) in WAYS.items()}
+    expected |= {"one partition": 4, "all topics": 7, "from-file": 5, "export": 6, "dry-run": 6}
     assert {way: starts_at(clients, topic, group) for way, group in groups.items()} == expected
+
+
+def test_a_consumer_that_begins_an_hour_ago(clients: Clients, broker: Broker, unique: Callable[[str], str]) -> None:
+    """Java's auto.offset.reset=by_duration looks for the first record of that age (KIP-1106)."""
+    topic, now_ms = clients.topic(), time.time_ns() // 1_000_000
+    producer = clients.producer()
+    for number, minutes_ago in enumerate((120, 90, 30, 0)):
+        producer.send(topic, b"%d" % number, partition=0, timestamp_ms=now_ms - minutes_ago * 60_000)
+    producer.flush(timeout=20)
+    options = ("--topic", topic, "--group", unique("group"), "--max-messages", "2")
+    since = ("--command-property", "auto.offset.reset=by_duration:PT1H")
+    assert (run(tool("consumer.ConsoleConsumer", broker.bootstrap, *options, *since)) or "").split() == ["2", "3"]
 
 
 def test_offsets_of_a_running_group_are_not_altered(

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from kpy.groups.classic_group import ClassicGroup
 from kpy.groups.group import Group
+from kpy.groups.java import java_trim
 from kpy.groups.states import GroupState
 from kpy.protocol.errors import ErrorCode
 from kpy.protocol.messages.describe_groups import DescribedGroup, DescribedGroupMember
@@ -53,7 +54,7 @@ def missing_group(group_id: str, version: int, *, is_classic: bool = True) -> De
 
 def listed(groups: Iterable[Group], states: Sequence[str], types: Sequence[str]) -> list[ListedGroup]:
     """The groups that both filters let through, whatever the case of their words; an empty filter lets all."""
-    wanted_states = {state.lower().strip() for state in states}
+    wanted_states = {java_trim(state.lower()) for state in states}
     wanted_types = {name.lower() for name in types}
     return [
         group.listed()

@@ -1,7 +1,8 @@
 """Regular expressions of topic names, in RE2's syntax and in linear time.
 
 A pattern comes from a client, so it must not be able to keep the broker busy: RE2 does not backtrack and bounds the
-size of what it compiles. Kafka uses RE2/J, which has the same syntax. A pattern has to match the whole name.
+size of what it compiles. Kafka uses RE2/J, its port to Java, which differs in rarities (docs/not-done.md). A pattern
+has to match the whole name.
 """
 
 from collections.abc import Collection, Iterable
