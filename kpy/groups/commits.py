@@ -4,6 +4,7 @@ Follows KafkaApis for what a topic or partition may be, then OffsetMetadataManag
 in the order in which they were asked for.
 """
 
+import sys
 from collections.abc import Iterable
 from uuid import UUID
 
@@ -63,11 +64,7 @@ def check_commit(
 
 def names_a_partition(request: OffsetCommitRequest, topics: Topics, version: int) -> bool:
     """Whether any partition of the commit exists. If none does, KafkaApis answers without asking the group."""
-    for asked in request.topics:
-        topic = _find(topics, asked.name, asked.topic_id, version)
-        if topic is not None and any(0 <= p.partition_index < len(topic.partitions) for p in asked.partitions):
-            return True
-    return False
+    return any(True for _ in places_of(request, topics, version=version, max_metadata=sys.maxsize))
 
 
 def places_of(

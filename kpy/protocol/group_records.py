@@ -1,8 +1,7 @@
 """The records of `__consumer_offsets` that classic groups and the offsets of all groups live in, in Kafka's own layout.
 
-The types that are declared here are read at every
-version, those of other kinds of groups have modules of their own: `consumer_group_records`, `share_group_records` and
-`streams_group_records`.
+The types that are declared here are read at every version, those of other kinds of groups have modules of their own:
+`consumer_group_records`, `share_group_records` and `streams_group_records`.
 """
 
 from enum import IntEnum
