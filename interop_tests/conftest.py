@@ -22,6 +22,7 @@ from interop_tests.brokers import Broker, KpyBroker, OwnBroker, RemoteBroker
 from interop_tests.kafka_python_clients import Clients
 from interop_tests.oracle.libraries import ToolchainMissing
 from interop_tests.oracle.node import KafkaNode
+from interop_tests.wire import await_coordinator
 
 RESTARTING_FIXTURES = {"restartable_broker", "before", "left_files", "exchange"}
 DIRECTORY_FIXTURES = {"cleaning_broker", "group_log"}
@@ -167,6 +168,14 @@ def restartable_broker(broker: Broker) -> Broker:
 def unique() -> Callable[[str], str]:
     """Names that no other test and no earlier run has used."""
     return lambda prefix: f"{prefix}-{uuid.uuid4().hex[:10]}"
+
+
+@pytest.fixture
+def group(broker: Broker, unique: Callable[[str], str]) -> str:
+    """A group without members, whose coordinator answers."""
+    name = unique("group")
+    await_coordinator(broker, name)
+    return name
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """What the other scenarios do without: a limit to the size of a group, and a new group that waits for its members."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from typing import Any
 
@@ -14,7 +14,7 @@ from interop_tests.conftest import running_with
 from interop_tests.eventually import eventually
 from interop_tests.kafka_python_clients import Clients, poll_until
 from interop_tests.transcripts.conversation import subscription
-from interop_tests.wire import Dialogue, Wire, await_coordinator
+from interop_tests.wire import Dialogue, Wire
 from kpy.protocol.errors import ErrorCode
 from kpy.protocol.messages.consumer_group_heartbeat import (
     ConsumerGroupHeartbeatRequest,
@@ -39,18 +39,9 @@ def limiting_broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
 
 
 @pytest.fixture
-def clients(limiting_broker: Broker, unique: Callable[[str], str]) -> Iterator[Clients]:
-    with ExitStack() as stack:
-        yield Clients(limiting_broker.bootstrap, stack, unique)
-
-
-@pytest.fixture
-def group(limiting_broker: Broker, unique: Callable[[str], str]) -> str:
-    """A group without members, whose coordinator answers."""
-    name = unique("group")
-
-    await_coordinator(limiting_broker, name)
-    return name
+def broker(limiting_broker: Broker) -> Broker:
+    """All that the scenarios here are given is of that one."""
+    return limiting_broker
 
 
 class Joiner:
@@ -94,11 +85,11 @@ class Joiner:
 
 
 @pytest.fixture
-def joiners(limiting_broker: Broker, clients: Clients, group: str) -> Iterator[Sequence[Joiner]]:
+def joiners(broker: Broker, clients: Clients, group: str) -> Iterator[Sequence[Joiner]]:
     """As many as the group may have, who all join in one go."""
     topic = clients.topic()
     with ExitStack() as stack:
-        made = [Joiner(stack.enter_context(Wire(limiting_broker)), group, topic) for _ in range(SIZE_MAX)]
+        made = [Joiner(stack.enter_context(Wire(broker)), group, topic) for _ in range(SIZE_MAX)]
         assert {joiner.introduce() for joiner in made} == {ErrorCode.MEMBER_ID_REQUIRED}
         yield made
 
@@ -118,7 +109,7 @@ def test_members_that_come_within_the_delay(joiners: Sequence[Joiner]) -> None:
 
 
 def test_one_more_than_a_group_may_have(
-    limiting_broker: Broker, clients: Clients, group: str, joiners: Sequence[Joiner]
+    broker: Broker, clients: Clients, group: str, joiners: Sequence[Joiner]
 ) -> None:
     """It hears GROUP_MAX_SIZE_REACHED, while the others still join and when they have, until one of them leaves."""
     topic = clients.topic()
@@ -127,7 +118,7 @@ def test_one_more_than_a_group_may_have(
     eventually(
         lambda: len(clients.admin.describe_groups([group])[group]["members"]) == SIZE_MAX, "all of them are members"
     )
-    with Wire(limiting_broker) as wire:
+    with Wire(broker) as wire:
         one_more = Joiner(wire, group, topic)
         assert one_more.introduce() is ErrorCode.GROUP_MAX_SIZE_REACHED
         assert {joiner.hear().error_code for joiner in joiners} == {0}
@@ -138,12 +129,10 @@ def test_one_more_than_a_group_may_have(
         assert one_more.introduce() is ErrorCode.MEMBER_ID_REQUIRED
 
 
-def test_one_more_than_a_group_of_the_consumer_protocol_may_have(
-    limiting_broker: Broker, clients: Clients, group: str
-) -> None:
+def test_one_more_than_a_group_of_the_consumer_protocol_may_have(broker: Broker, clients: Clients, group: str) -> None:
     """It hears GROUP_MAX_SIZE_REACHED until one of the others leaves."""
     topic = clients.topic()
-    with closing(Dialogue(limiting_broker)) as dialogue:
+    with closing(Dialogue(broker)) as dialogue:
 
         def beat(member: str, epoch: int) -> ErrorCode:
             request = ConsumerGroupHeartbeatRequest(

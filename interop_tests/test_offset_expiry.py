@@ -1,7 +1,7 @@
 """Committed offsets expire soon here: with the end that a commit brings, and not while members read their topic."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -10,7 +10,7 @@ from interop_tests.conftest import running_with
 from interop_tests.eventually import eventually
 from interop_tests.kafka_python_clients import Clients
 from interop_tests.transcripts.conversation import subscription
-from interop_tests.wire import Dialogue, await_coordinator
+from interop_tests.wire import Dialogue
 from kpy.protocol.errors import ErrorCode
 from kpy.protocol.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse
 from kpy.protocol.messages.leave_group import LeaveGroupRequest, LeaveGroupResponse
@@ -35,17 +35,9 @@ def expiring_broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
 
 
 @pytest.fixture
-def clients(expiring_broker: Broker, unique: Callable[[str], str]) -> Iterator[Clients]:
-    with ExitStack() as stack:
-        yield Clients(expiring_broker.bootstrap, stack, unique)
-
-
-@pytest.fixture
-def group(expiring_broker: Broker, unique: Callable[[str], str]) -> str:
-    """A group without members, whose coordinator answers."""
-    name = unique("group")
-    await_coordinator(expiring_broker, name)
-    return name
+def broker(expiring_broker: Broker) -> Broker:
+    """All that the scenarios here are given is of that one."""
+    return expiring_broker
 
 
 class Committer:
@@ -99,8 +91,8 @@ class Committer:
 
 
 @pytest.fixture
-def committer(expiring_broker: Broker, group: str) -> Iterator[Committer]:
-    with closing(Dialogue(expiring_broker)) as dialogue:
+def committer(broker: Broker, group: str) -> Iterator[Committer]:
+    with closing(Dialogue(broker)) as dialogue:
         yield Committer(dialogue, group)
 
 

@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 GroupRuntime = StateMachineRuntime[GroupCoordinator]
 R = TypeVar("R", bound=Message)
+V = TypeVar("V")
 
 NO_LEADER = -1
 LOADED_AT_ONCE_BYTES = 1 << 20
@@ -87,9 +88,7 @@ class Groups:
         runtime = self._by_group.get(group_id)
         if runtime is None:
             runtime = self._runtime(self._partition_of(group_id))
-            if len(self._by_group) >= CACHED_GROUPS_MAX:
-                self._by_group.clear()
-            self._by_group[group_id] = runtime
+            _keep_at_hand(self._by_group, group_id, runtime)
         return runtime
 
     def ask(
@@ -244,10 +243,15 @@ class Groups:
             broker = self._broker_config()
             own = self._partitions.image.config(ResourceType.GROUP, group_id)
             found = GroupSettings.of(GroupOptions(own, broker).within_bounds(broker))
-            if len(self._settings) >= CACHED_GROUPS_MAX:
-                self._settings.clear()
-            self._settings[group_id] = found
+            _keep_at_hand(self._settings, group_id, found)
         return found
+
+
+def _keep_at_hand(cache: dict[str, V], group_id: str, value: V) -> None:
+    """For the next time that the group is asked for, unless there are too many."""
+    if len(cache) >= CACHED_GROUPS_MAX:
+        cache.clear()
+    cache[group_id] = value
 
 
 def _stopping() -> KafkaError:

@@ -40,7 +40,6 @@ class Alarm:
     def cancel(self) -> None:
         """Do not fire, if it was to."""
         self.deadline = NEVER
-        self._timers.forget(self)
 
 
 class Timers:
@@ -50,8 +49,8 @@ class Timers:
     """
 
     def __init__(self) -> None:
-        self._set: set[Alarm] = set()
         self._heap: list[tuple[float, int, Alarm]] = []
+        self._entries_max = OUTDATED_ENTRIES_MAX
         self._order = count()
         self._earlier = trio.Event()
 
@@ -61,23 +60,18 @@ class Timers:
 
     def expect(self, alarm: Alarm) -> None:
         """For alarms: it is set, and was not, or to a later time."""
-        self._set.add(alarm)
         heapq.heappush(self._heap, (alarm.deadline, next(self._order), alarm))
-        if len(self._heap) > 2 * len(self._set) + OUTDATED_ENTRIES_MAX:
+        if len(self._heap) > self._entries_max:
             self._tidy()
         if self._heap[0][0] >= alarm.deadline:
             self._earlier.set()
-
-    def forget(self, alarm: Alarm) -> None:
-        """For alarms: it is not set any more."""
-        self._set.discard(alarm)
 
     async def run(self) -> None:
         """Fire timers as they come due, for ever."""
         while True:
             self._fire_due(trio.current_time())
             self._earlier = trio.Event()
-            next_deadline = self._heap[0][0] if self._heap else float("inf")
+            next_deadline = self._heap[0][0] if self._heap else NEVER
             with trio.move_on_at(next_deadline):
                 await self._earlier.wait()
             # Where the process stood still, what came meanwhile is heard first: a heartbeat before its session ends.
@@ -87,7 +81,7 @@ class Timers:
         while self._heap and self._heap[0][0] <= now:
             _, _, alarm = heapq.heappop(self._heap)
             if alarm.deadline > now:
-                if alarm in self._set:
+                if alarm.deadline != NEVER:
                     heapq.heappush(self._heap, (alarm.deadline, next(self._order), alarm))
                 continue
             alarm.cancel()
@@ -97,6 +91,8 @@ class Timers:
                 logger.exception("a bug in the broker: what %r was to do is not done", alarm.fire)
 
     def _tidy(self) -> None:
-        """One entry for each alarm."""
-        self._heap = [(alarm.deadline, next(self._order), alarm) for alarm in self._set]
+        """One entry for each alarm that is set."""
+        alarms = dict.fromkeys(alarm for _, _, alarm in sorted(self._heap) if alarm.deadline != NEVER)
+        self._heap = [(alarm.deadline, next(self._order), alarm) for alarm in alarms]
         heapq.heapify(self._heap)
+        self._entries_max = 2 * len(self._heap) + OUTDATED_ENTRIES_MAX

@@ -14,6 +14,12 @@ from kpy.protocol.messages import response_class
 from kpy.protocol.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
 from kpy.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
 from kpy.protocol.messages.headers import RequestHeader, ResponseHeader
+from kpy.protocol.messages.incremental_alter_configs import (
+    AlterableConfig,
+    AlterConfigsResource,
+    IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse,
+)
 from kpy.protocol.messages.offset_commit import (
     OffsetCommitRequest,
     OffsetCommitRequestPartition,
@@ -42,6 +48,8 @@ R = TypeVar("R", bound=Response)
 PATIENCE_SECONDS = 60
 PRODUCE_VERSION = 9
 FETCH_VERSION = 12
+SET = 0
+"""The operation of IncrementalAlterConfigs."""
 
 
 def make_broker(data_dir: Path | None = None, **settings: str) -> Broker:
@@ -146,6 +154,13 @@ class Client:
             configs=[CreatableTopicConfig(name=key, value=value) for key, value in (configs or {}).items()],
         )
         await self.ask(CreateTopicsRequest(topics=[topic]), 7, Response)
+
+    async def alter_config(self, resource_type: int, name: str, config: str, value: str) -> None:
+        change = AlterableConfig(name=config, config_operation=SET, value=value)
+        resource = AlterConfigsResource(resource_type=resource_type, resource_name=name, configs=[change])
+        request = IncrementalAlterConfigsRequest(resources=[resource], validate_only=False)
+        response = await self.ask(request, 1, IncrementalAlterConfigsResponse)
+        assert response.responses[0].error_code == ErrorCode.NONE
 
     async def produce(self, topic: str, *values: str, partition: int = 0, acks: int = -1) -> PartitionProduceResponse:
         response = await self.ask(

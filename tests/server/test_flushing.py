@@ -15,12 +15,6 @@ from kpy.protocol.errors import ErrorCode
 from kpy.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
 from kpy.protocol.messages.fetch import FetchResponse
 from kpy.protocol.messages.fetch import PartitionData as FetchPartitionData
-from kpy.protocol.messages.incremental_alter_configs import (
-    AlterableConfig,
-    AlterConfigsResource,
-    IncrementalAlterConfigsRequest,
-    IncrementalAlterConfigsResponse,
-)
 from kpy.protocol.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 from kpy.server.flushing import FLUSH_RETRY_MS, Flusher
 from kpy.server.timers import Timers
@@ -445,10 +439,7 @@ async def test_altering_flush_ms(serving: Serving) -> None:
     """It holds for what was appended before, too."""
     client = await serving.connect()
     assert await produced(client, "lazy") == 0
-    change = AlterableConfig(name="flush.ms", config_operation=0, value="1")
-    resource = AlterConfigsResource(resource_type=ResourceType.TOPIC, resource_name="lazy", configs=[change])
-    request = IncrementalAlterConfigsRequest(resources=[resource], validate_only=False)
-    await client.ask(request, 1, IncrementalAlterConfigsResponse)
+    await client.alter_config(ResourceType.TOPIC, "lazy", "flush.ms", "1")
     log = serving.broker.services.partitions.find("lazy", 0).log
     await until(lambda: log.recovery_point == 1)
 

@@ -23,12 +23,6 @@ from kpy.protocol.messages.create_partitions import (
     CreatePartitionsTopic,
 )
 from kpy.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse, DeleteTopicState
-from kpy.protocol.messages.incremental_alter_configs import (
-    AlterableConfig,
-    AlterConfigsResource,
-    IncrementalAlterConfigsRequest,
-    IncrementalAlterConfigsResponse,
-)
 from kpy.protocol.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse
 from kpy.protocol.messages.list_groups import ListGroupsRequest, ListGroupsResponse
 from kpy.protocol.messages.offset_fetch import (
@@ -91,16 +85,11 @@ async def test_groups_are_sought_anew_when_their_topic_grows(tmp_path: Path) -> 
 
 async def test_settings_of_the_broker_hold_at_once(tmp_path: Path) -> None:
     """A group that was asked for before is assigned as the broker's dynamic configuration says now."""
-    name = "group.consumer.assignment.interval.ms"
     async with running(make_broker(tmp_path, group_consumer_assignment_interval_ms="0")) as serving:
         client = await serving.connect()
         await client.create_topic("t")
         assert [await state_with(client, "a"), await state_with(client, "b")] == ["Stable", "Reconciling"]
-        slower = AlterableConfig(name=name, config_operation=0, value="10000")
-        resource = AlterConfigsResource(resource_type=ResourceType.BROKER, resource_name="", configs=[slower])
-        request = IncrementalAlterConfigsRequest(resources=[resource], validate_only=False)
-        altered = await client.ask(request, 1, IncrementalAlterConfigsResponse)
-        assert altered.responses[0].error_code == ErrorCode.NONE
+        await client.alter_config(ResourceType.BROKER, "", "group.consumer.assignment.interval.ms", "10000")
         assert await state_with(client, "c") == "Assigning"
 
 

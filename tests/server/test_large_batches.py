@@ -7,15 +7,11 @@ from uuid import UUID
 import pytest
 import trio
 
+from kpy.cluster.image import ResourceType
 from kpy.config import Layer, load
 from kpy.protocol.compression import Codec
 from kpy.protocol.errors import ErrorCode
 from kpy.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
-from kpy.protocol.messages.incremental_alter_configs import (
-    AlterableConfig,
-    AlterConfigsResource,
-    IncrementalAlterConfigsRequest,
-)
 from kpy.protocol.messages.produce import PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData
 from kpy.protocol.records import Record, build_batch
 from kpy.protocol.schema import Response
@@ -225,19 +221,13 @@ async def test_a_topic_that_is_deleted_meanwhile_takes_nothing(life: Life, versi
     assert life.keys() == [b"key"]
 
 
-async def alter(client: Client, name: str, value: str) -> None:
-    config = AlterableConfig(name=name, config_operation=0, value=value)
-    resource = AlterConfigsResource(resource_type=2, resource_name="t", configs=[config])
-    await client.ask(IncrementalAlterConfigsRequest(resources=[resource], validate_only=False), 1, Response)
-
-
 async def test_what_is_altered_meanwhile_holds_for_the_batch(life: Life) -> None:
     """It is validated once more: it would else have its append time in a topic of create time, or be too large."""
     admin = await life.serving.connect()
-    await alter(admin, "message.timestamp.type", "LogAppendTime")
+    await admin.alter_config(ResourceType.TOPIC, "t", "message.timestamp.type", "LogAppendTime")
     await life.begin("first", produce_request("t", records=large()))
     await until(lambda: life.workers.begun == 1)
-    await alter(admin, "message.timestamp.type", "CreateTime")
+    await admin.alter_config(ResourceType.TOPIC, "t", "message.timestamp.type", "CreateTime")
     await life.finish()
     (stored,) = life.partition().log.batches(0)
     assert (stored.header.is_log_append_time, stored.header.max_timestamp) == (False, 0)
@@ -245,7 +235,7 @@ async def test_what_is_altered_meanwhile_holds_for_the_batch(life: Life) -> None
     life.workers.hold()
     await life.begin("second", produce_request("t", records=large()))
     await until(lambda: life.workers.begun == 3)
-    await alter(admin, "max.message.bytes", "100")
+    await admin.alter_config(ResourceType.TOPIC, "t", "max.message.bytes", "100")
     await life.finish()
     assert life.answers == [("first", ErrorCode.NONE, 0), ("second", ErrorCode.MESSAGE_TOO_LARGE, -1)]
 
@@ -283,7 +273,8 @@ async def test_acks_0_is_stored_and_not_answered(life: Life) -> None:
     life.workers.hold()
     await client.send(produce_request("t", records=large(), acks=0), PRODUCE_VERSION)
     await life.taking_turns(1)
-    await alter(await life.serving.connect(), "max.message.bytes", "100")
+    admin = await life.serving.connect()
+    await admin.alter_config(ResourceType.TOPIC, "t", "max.message.bytes", "100")
     life.workers.release()
     assert await client.is_closed()
 

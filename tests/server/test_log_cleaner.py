@@ -41,7 +41,7 @@ from tests.server.client import (
     running,
 )
 from tests.server.failing_files import Disk
-from tests.server.test_retention import TOPIC, alter, fetch
+from tests.server.test_retention import TOPIC, fetch
 
 COMPACTED = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.01", "internal.segment.bytes": "300"}
 NO_ID = UUID(int=0)
@@ -135,7 +135,7 @@ async def test_an_open_transaction_is_left_alone() -> None:
         log.append(begun, leader_epoch=0, now_ms=1, transaction_verified=True)
         for name in ("t", "other"):
             await produce(client, name, *RECORDS)
-            await alter(client, TOPIC, name, "cleanup.policy", "compact")
+            await client.alter_config(TOPIC, name, "cleanup.policy", "compact")
         await compacted_to(serving, "other", partition_of(serving, "other").log.segments.base_offsets[-1])
         await wait_all_tasks_blocked()
         assert len(records_of(serving, "t")) == 21
@@ -143,7 +143,7 @@ async def test_an_open_transaction_is_left_alone() -> None:
         ended = build_control_batch(marker, timestamp=1, transactional=True, **producer)
         log.append(ended, leader_epoch=0, now_ms=1, origin=AppendOrigin.COORDINATOR)
         await produce(client, "t", ("roll", "x" * 200))
-        await alter(client, TOPIC, "t", "min.cleanable.dirty.ratio", "0.001")
+        await client.alter_config(TOPIC, "t", "min.cleanable.dirty.ratio", "0.001")
         await compacted_to(serving, "t", log.segments.base_offsets[-1])
 
 
@@ -155,7 +155,7 @@ async def test_altering_a_topic_starts_it_at_once() -> None:
         await produce(client, "t", *RECORDS)
         await wait_all_tasks_blocked()
         assert len(records_of(serving, "t")) == 20
-        await alter(client, TOPIC, "t", "cleanup.policy", "compact")
+        await client.alter_config(TOPIC, "t", "cleanup.policy", "compact")
         await compacted_to(serving, "t", partition_of(serving, "t").log.segments.base_offsets[-1])
         assert len(records_of(serving, "t")) < 10
 
@@ -175,11 +175,11 @@ async def test_the_compaction_lags() -> None:
             await client.create_topic(name, configs={**configs, "cleanup.policy": "delete", "retention.ms": "-1"})
             await produce(client, name, *RECORDS)
         for name in ("young", "not-dirty", "overdue"):
-            await alter(client, TOPIC, name, "cleanup.policy", "compact")
+            await client.alter_config(TOPIC, name, "cleanup.policy", "compact")
         await compacted_to(serving, "overdue", partition_of(serving, "overdue").log.segments.base_offsets[-1])
         await wait_all_tasks_blocked()
         assert [len(records_of(serving, name)) for name in ("young", "not-dirty")] == [20, 20]
-        await alter(client, TOPIC, "young", "min.compaction.lag.ms", "0")
+        await client.alter_config(TOPIC, "young", "min.compaction.lag.ms", "0")
         await compacted_to(serving, "young", partition_of(serving, "young").log.segments.base_offsets[-1])
 
 
@@ -189,7 +189,7 @@ async def test_switched_off() -> None:
         client = await serving.connect()
         await client.create_topic("t", configs=COMPACTED)
         await produce(client, "t", *RECORDS)
-        await alter(client, TOPIC, "t", "min.cleanable.dirty.ratio", "0.001")
+        await client.alter_config(TOPIC, "t", "min.cleanable.dirty.ratio", "0.001")
         await wait_all_tasks_blocked()
         assert len(records_of(serving, "t")) == 20
 
@@ -249,7 +249,7 @@ async def test_committed_offsets_outlive_compaction(tmp_path: Path) -> None:
         for group in ("g", "h"):
             for offset in range(20):
                 assert await commit_offset(client, group, "t", offset) == ErrorCode.NONE
-        await alter(client, TOPIC, "__consumer_offsets", "internal.segment.bytes", "300")
+        await client.alter_config(TOPIC, "__consumer_offsets", "internal.segment.bytes", "300")
         log = partition_of(serving, "__consumer_offsets").log
         while log.segments.active.base_offset == 0:  # it rolls when a worker has synced its names
             assert await commit_offset(client, "g", "t", 33) == ErrorCode.NONE
@@ -290,12 +290,12 @@ async def test_damage_sets_a_log_aside(tmp_path: Path, caplog: pytest.LogCapture
         with (tmp_path / "bad-0" / "00000000000000000000.log").open("r+b") as file:
             file.seek(100)
             file.write(b"????")
-        await alter(client, TOPIC, "bad", "cleanup.policy", "compact")
+        await client.alter_config(TOPIC, "bad", "cleanup.policy", "compact")
         while not caplog.records:
             await trio.lowlevel.checkpoint()
-        await alter(client, TOPIC, "good", "cleanup.policy", "compact")
+        await client.alter_config(TOPIC, "good", "cleanup.policy", "compact")
         await compacted_to(serving, "good", partition_of(serving, "good").log.segments.base_offsets[-1])
-        await alter(client, TOPIC, "bad", "min.cleanable.dirty.ratio", "0.001")
+        await client.alter_config(TOPIC, "bad", "min.cleanable.dirty.ratio", "0.001")
         await wait_all_tasks_blocked()
         assert len(records_of(serving, "good")) < 10
     (line,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
@@ -311,10 +311,10 @@ async def test_a_full_disk(tmp_path: Path, disk: Disk, caplog: pytest.LogCapture
         await client.create_topic("t", configs={**COMPACTED, "cleanup.policy": "delete", "retention.ms": "-1"})
         await produce(client, "t", ("first", "kept"), *RECORDS)
         disk.refuses = lambda operation, path: operation == "append" and path.endswith(".cleaned")
-        await alter(client, TOPIC, "t", "cleanup.policy", "compact")
+        await client.alter_config(TOPIC, "t", "cleanup.policy", "compact")
         while not caplog.records:
             await trio.lowlevel.checkpoint()
-        await alter(client, TOPIC, "t", "min.cleanable.dirty.ratio", "0.001")
+        await client.alter_config(TOPIC, "t", "min.cleanable.dirty.ratio", "0.001")
         await wait_all_tasks_blocked()
         assert len(records_of(serving, "t")) == 21
         assert not [path for path in (tmp_path / "t-0").iterdir() if path.suffix == ".cleaned"]

@@ -38,7 +38,7 @@ from tests.server.client import (
 from tests.server.test_damage import point_on_disk
 from tests.server.test_flushing import until
 from tests.server.test_restart import idempotent, new_producer_id
-from tests.server.test_retention import TOPIC, alter
+from tests.server.test_retention import TOPIC
 
 SEGMENT_BYTES = 1000
 SMALL_SEGMENTS = {"internal.segment.bytes": str(SEGMENT_BYTES), "file.delete.delay.ms": "0"}
@@ -204,7 +204,7 @@ async def test_retention_that_closes_the_only_segment(tmp_path: Path, monkeypatc
         await client.create_topic("t", 1, SMALL_SEGMENTS)
         assert (await client.produce("t", "v")).error_code == 0
         log = log_of(serving, "t")
-        await alter(client, TOPIC, "t", "retention.ms", "0")
+        await client.alter_config(TOPIC, "t", "retention.ms", "0")
         await until(lambda: log.segments.first_base_offset == 1)
 
 
@@ -214,7 +214,7 @@ async def test_commits_that_roll_the_offsets_topic(tmp_path: Path, monkeypatch: 
         client = await serving.connect()
         await client.create_topic("t")
         assert await commit_offset(client, "g", "t", 0) == 0
-        await alter(client, TOPIC, CONSUMER_OFFSETS, "internal.segment.bytes", str(SEGMENT_BYTES))
+        await client.alter_config(TOPIC, CONSUMER_OFFSETS, "internal.segment.bytes", str(SEGMENT_BYTES))
         log = log_of(serving, CONSUMER_OFFSETS, partition_for("g", 50))
         syncs.gate.clear()
         for offset in range(1, 20):

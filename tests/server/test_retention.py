@@ -12,12 +12,6 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from kpy.protocol.errors import ErrorCode
 from kpy.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse, DeleteTopicState
 from kpy.protocol.messages.fetch import FetchResponse, PartitionData
-from kpy.protocol.messages.incremental_alter_configs import (
-    AlterableConfig,
-    AlterConfigsResource,
-    IncrementalAlterConfigsRequest,
-    IncrementalAlterConfigsResponse,
-)
 from kpy.server.file_removal import FileRemoval
 from kpy.server.workers import Workers
 from kpy.storage.memory_files import MemoryFiles
@@ -28,14 +22,6 @@ from tests.server.test_flushing import until
 KEEPS_ALL = {"retention.ms": "-1", "internal.segment.bytes": "100"}
 TOPIC, BROKER = 2, 4
 LONG_MS = 15_000
-
-
-async def alter(client: Client, resource_type: int, name: str, config: str, value: str) -> None:
-    change = AlterableConfig(name=config, config_operation=0, value=value)
-    resource = AlterConfigsResource(resource_type=resource_type, resource_name=name, configs=[change])
-    request = IncrementalAlterConfigsRequest(resources=[resource], validate_only=False)
-    response = await client.ask(request, 1, IncrementalAlterConfigsResponse)
-    assert response.responses[0].error_code == ErrorCode.NONE
 
 
 async def fetch(client: Client, topic: str, offset: int) -> PartitionData:
@@ -56,7 +42,7 @@ async def test_altering_a_topic_starts_a_check_at_once() -> None:
         for name in ("one", "other"):
             await topic_of_three_segments(client, name)
         await waiting.send(fetch_request("one", max_wait_ms=LONG_MS, min_bytes=1 << 20), FETCH_VERSION)
-        await alter(client, TOPIC, "one", "retention.ms", "1000")
+        await client.alter_config(TOPIC, "one", "retention.ms", "1000")
         answer = await waiting.receive(type(fetch_request("one")), FETCH_VERSION)
 
         assert isinstance(answer, FetchResponse)
@@ -72,7 +58,7 @@ async def test_altering_the_broker_starts_a_check_of_all() -> None:
         await client.create_topic("t", configs={"internal.segment.bytes": "100", "retention.ms": "-1"})
         for value in ("a", "b", "c"):
             await client.produce("t", value)
-        await alter(client, BROKER, "", "log.retention.bytes", "70")
+        await client.alter_config(BROKER, "", "log.retention.bytes", "70")
         await wait_all_tasks_blocked()
 
         assert (await fetch(client, "t", 3)).log_start_offset == 2
@@ -98,7 +84,7 @@ async def test_what_is_old_at_the_start_waits_for_the_first_check(tmp_path: Path
         client = await serving.connect()
         await client.create_topic("t", configs={"retention.ms": "1000000000000"})
         await client.produce("t", "a")
-        await alter(client, BROKER, "", "log.retention.ms", "5")
+        await client.alter_config(BROKER, "", "log.retention.ms", "5")
     async with running(make_broker(tmp_path)) as serving:
         client = await serving.connect()
         await wait_all_tasks_blocked()
@@ -115,7 +101,7 @@ async def test_deleted_files_stay_a_while(tmp_path: Path) -> None:
     async with running(make_broker(tmp_path)) as serving:
         client = await serving.connect()
         await topic_of_three_segments(client, "t")
-        await alter(client, TOPIC, "t", "retention.bytes", "70")
+        await client.alter_config(TOPIC, "t", "retention.bytes", "70")
         left = ["00000000000000000000.log.deleted", "00000000000000000001.log.deleted", "00000000000000000002.log"]
         await until(lambda: names() == left)
     async with running(make_broker(tmp_path)) as serving:
@@ -144,7 +130,7 @@ async def test_cold_segments_hold_nobody_up(tmp_path: Path, disk: Disk) -> None:
 
         disk.refuses = refuses
         try:
-            await alter(client, TOPIC, "t", "retention.ms", "1000")
+            await client.alter_config(TOPIC, "t", "retention.ms", "1000")
             await until(reading.is_set)
             for _ in range(3):
                 assert (await other.produce("other", "v")).error_code == ErrorCode.NONE
@@ -177,7 +163,7 @@ async def test_a_topic_that_is_deleted_while_its_age_is_read(
 
         disk.refuses = refuses
         try:
-            await alter(client, TOPIC, "t", "retention.ms", "1000")
+            await client.alter_config(TOPIC, "t", "retention.ms", "1000")
             await until(reading.is_set)
             request = DeleteTopicsRequest(topics=[DeleteTopicState(name="t", topic_id=UUID(int=0))], timeout_ms=1000)
             await client.ask(request, 6, DeleteTopicsResponse)
@@ -201,7 +187,7 @@ async def test_deleted_files_go(tmp_path: Path) -> None:
             await client.create_topic(name, configs={**KEEPS_ALL, "file.delete.delay.ms": "1"})
             for value in ("a", "b", "c"):
                 await client.produce(name, value)
-        await alter(client, TOPIC, "t", "retention.bytes", "70")
+        await client.alter_config(TOPIC, "t", "retention.bytes", "70")
         await until(lambda: names(tmp_path / "t-0") == ["00000000000000000002.log"])
         request = DeleteTopicsRequest(topics=[DeleteTopicState(name="doomed", topic_id=UUID(int=0))], timeout_ms=1000)
         await client.ask(request, 6, DeleteTopicsResponse)
